@@ -1,0 +1,2 @@
+//! nexusctl.
+fn main() {}

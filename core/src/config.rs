@@ -1,0 +1,181 @@
+//! What `compile-policy` writes and the filter reads.
+//!
+//! A policy is written for people; a configuration is written for the filter: names are resolved to
+//! indices, presets and defaults are spelt out, files and PEM are turned into key sets. Whatever the
+//! filter would have to refuse was refused when the policy was compiled. The format carries a
+//! version, and a filter refuses a version that it does not know.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+use crate::jose::Algorithm;
+
+/// The version of the format that this build writes and reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A whole compiled policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// [`FORMAT_VERSION`] of the compiler.
+    pub nexus: u32,
+    /// Who issues tokens; referred to by index.
+    pub providers: Vec<Provider>,
+    /// What is protected, in the order of the policy.
+    pub apps: Vec<App>,
+    /// What happens to a request that no app matches.
+    pub unmatched: Unmatched,
+}
+
+/// What happens to a request that no app matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "policy", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Unmatched {
+    /// It is answered 404.
+    #[default]
+    Deny,
+    /// It goes through, without any header that an app forwards claims in.
+    Allow,
+}
+
+/// An issuer of tokens and where its keys are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Its name in the policy, for logs and explanations.
+    pub name: String,
+    /// What `iss` has to be, byte for byte. `None` accepts tokens of any issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// One of these has to be in `aud`. Empty: `aud` is not checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
+    /// The algorithms that may be used, whatever the key would allow. Never empty.
+    pub algorithms: Vec<Algorithm>,
+    /// Leeway for `exp` and `nbf` in seconds; 0 is none.
+    pub clock_skew_secs: u64,
+    /// Whether a token without `exp` is refused.
+    pub require_expiration: bool,
+    /// Where its keys are.
+    pub keys: KeySource,
+}
+
+/// Where the keys of a provider are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum KeySource {
+    /// A JWK set inside the configuration (from inline keys, a file or PEM).
+    Jwks(serde_json::Value),
+    /// A JWK set behind a URL.
+    Remote(RemoteJwks),
+    /// The environment variable that holds a shared secret, taken as its bytes are.
+    SecretEnv(String),
+    /// The environment variable that holds a public key in PEM.
+    PublicKeyEnv(String),
+}
+
+/// A JWK set behind a URL, and how to keep it fresh.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteJwks {
+    /// The URL as the policy has it, for logs.
+    pub url: String,
+    /// The proxy's cluster that the request is sent to.
+    pub cluster: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// The `:authority` of the request.
+    pub authority: String,
+    /// The `:path` of the request, query included.
+    pub path: String,
+    /// How long an answer may take, in milliseconds; at least 1.
+    pub timeout_ms: u64,
+    /// How long fetched keys are fresh, in seconds, at least 1. `None`: the environment variable
+    /// [`CACHE_TTL_VARIABLE`] says, else [`DEFAULT_CACHE_TTL_SECS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_ttl_secs: Option<u64>,
+    /// How long keys stay in use behind their freshness while the source fails, in seconds. 0: not at all.
+    pub max_stale_secs: u64,
+}
+
+/// The environment variable that sets how long fetched keys are fresh where the policy does not say.
+pub const CACHE_TTL_VARIABLE: &str = "GATEWAY_JWKS__CACHE_TTL_SECS";
+
+/// How long fetched keys are fresh where nobody says, in seconds.
+pub const DEFAULT_CACHE_TTL_SECS: u64 = 300;
+
+/// An app: a part of the URL space and who may use it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// The short name, unique in the policy.
+    pub slug: String,
+    /// Host patterns: `*`, `*.example.com` or `api.example.com`; lower case, without port. Never empty.
+    pub hosts: Vec<String>,
+    /// The path prefix in normal form: `/` or `/a/b`, no slash at the end.
+    pub path: String,
+    /// What holds where no route matches.
+    pub auth: Auth,
+    /// Parts of the app with a policy of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+}
+
+/// A part of an app with a policy of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The path below the app's, in normal form: `/health`; for everything below too, `prefix` is set.
+    pub path: String,
+    /// Whether paths below `path` belong to the route as well.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub prefix: bool,
+    /// The methods of the route, case-sensitive (RFC 9110 §9.1). Empty: every method.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// What holds here.
+    pub auth: Auth,
+}
+
+/// What a request needs to pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Auth {
+    /// Nothing.
+    None,
+    /// A JWT.
+    Jwt(JwtAuth),
+}
+
+/// Which JWT a request needs, and what is passed on from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwtAuth {
+    /// Whether a request without a token is refused. One with a token that fails always is.
+    pub required: bool,
+    /// Indices into [`Config::providers`]; any of them may accept. Never empty.
+    pub providers: Vec<u32>,
+    /// Replaces the audiences of the providers where it is not empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
+    /// Claims that the token must have, with a value other than `null`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required_claims: Vec<String>,
+    /// Claims that the service gets as headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claim_headers: Vec<ClaimHeader>,
+    /// Whether the service gets the token itself.
+    pub forward_token: bool,
+}
+
+/// A claim and the header that carries it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimHeader {
+    /// The name of a top-level claim.
+    pub claim: String,
+    /// The header, lower case.
+    pub header: String,
+}
