@@ -37,4 +37,7 @@ extern crate std;
 pub mod config;
 pub mod jose;
 pub mod json;
+pub mod matching;
+pub mod path;
+pub mod request;
 pub mod time;

@@ -1,0 +1,70 @@
+//! A request as the proxy shows it: names and values as bytes, nothing assumed about either.
+
+use alloc::vec::Vec;
+
+/// The headers of a request, pseudo-headers included, in the order of the proxy's map.
+///
+/// Names and values are bytes: what a client sends need not be UTF-8.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'r> {
+    headers: &'r [(&'r [u8], &'r [u8])],
+}
+
+impl<'r> Request<'r> {
+    /// A request with these headers.
+    pub const fn new(headers: &'r [(&'r [u8], &'r [u8])]) -> Self {
+        Self { headers }
+    }
+
+    /// Every name and value.
+    pub fn headers(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> + use<'r> {
+        self.headers.iter().copied()
+    }
+
+    /// Every value of the header `name`, which has to be lower case; names are compared without case.
+    pub fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'r [u8]> + use<'r, 'n> {
+        self.headers()
+            .filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+
+    /// The value of a header that may stand only once; `None` when it is missing or stands more often.
+    pub fn single(&self, name: &str) -> Option<&'r [u8]> {
+        let mut values = self.values(name);
+        match (values.next(), values.next()) {
+            (Some(value), None) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The names, as the request spells them, that a service might take for one of `protected`:
+    /// without regard to case, and with `_` and `-` as one. Each spelling once.
+    ///
+    /// `protected` has to be folded by [`fold_header_name`].
+    pub fn spellings_of(&self, protected: impl Fn(&[u8]) -> bool) -> Vec<&'r [u8]> {
+        let mut found: Vec<&'r [u8]> = Vec::new();
+        let mut folded = Vec::new();
+        for (name, _) in self.headers() {
+            folded.clear();
+            folded.extend(name.iter().map(|byte| fold_header_byte(*byte)));
+            if protected(&folded) && !found.contains(&name) {
+                found.push(name);
+            }
+        }
+        found
+    }
+}
+
+/// A header name in the form in which services that fold names compare them: lower case, `-` for `_`.
+///
+/// CGI and WSGI servers turn both `X-User-Id` and `X_User_Id` into `HTTP_X_USER_ID` (RFC 3875 §4.1.18).
+pub fn fold_header_name(name: &str) -> Vec<u8> {
+    name.bytes().map(fold_header_byte).collect()
+}
+
+const fn fold_header_byte(byte: u8) -> u8 {
+    match byte {
+        b'_' => b'-',
+        other => other.to_ascii_lowercase(),
+    }
+}
