@@ -1,0 +1,55 @@
+//! Where the things under test are: `cargo xtask test` builds or fetches them and names them in
+//! the environment. Nothing is searched for or guessed, so that a test never runs against a stale
+//! file.
+
+use std::{env, path::PathBuf};
+
+/// Names the filter's module, a `.wasm` file.
+pub const WASM_VARIABLE: &str = "NEXUS_WASM";
+/// Names the `nexusctl` executable.
+pub const NEXUSCTL_VARIABLE: &str = "NEXUSCTL";
+/// Lists Envoy executables: `1.36.2=/path,1.40.0=/path`.
+pub const ENVOYS_VARIABLE: &str = "NEXUS_ENVOYS";
+
+/// The filter's module.
+///
+/// # Panics
+/// When `NEXUS_WASM` is unset or names no file.
+pub fn wasm() -> PathBuf {
+    file(WASM_VARIABLE)
+}
+
+/// The `nexusctl` executable.
+///
+/// # Panics
+/// When `NEXUSCTL` is unset or names no file.
+pub fn nexusctl() -> PathBuf {
+    file(NEXUSCTL_VARIABLE)
+}
+
+/// The root folder of the repository, for the committed files that tests run.
+pub fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests folder has a parent")
+        .to_path_buf()
+}
+
+pub(crate) fn variable(name: &str) -> String {
+    match env::var(name) {
+        Ok(value) if !value.is_empty() => value,
+        _ => panic!(
+            "the environment variable `{name}` is not set: run the tests by `cargo xtask test`"
+        ),
+    }
+}
+
+fn file(name: &str) -> PathBuf {
+    let path = PathBuf::from(variable(name));
+    assert!(
+        path.is_file(),
+        "`{name}` names `{}`, which is no file: run the tests by `cargo xtask test`",
+        path.display()
+    );
+    path
+}

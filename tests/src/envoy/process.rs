@@ -1,0 +1,464 @@
+//! One Envoy process, from its start to its end.
+//!
+//! It never outlives the test: dropping it kills and reaps it, and a watchdog process kills it
+//! when the test process ends without dropping it (a static, an abort, a `SIGKILL`).
+
+use std::{
+    error::Error,
+    fmt, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Config, Launch, Memory, Stats, Version, admin::Admin};
+use crate::{client::Client, eventually, http::Response};
+
+/// How many lines of the log a failure shows.
+const TAIL: usize = 60;
+
+/// A running Envoy; dropping it kills the process.
+#[derive(Debug)]
+pub struct Envoy {
+    process: Process,
+    admin: Admin,
+    listeners: Vec<(String, SocketAddr)>,
+}
+
+/// Why Envoy is not ready.
+#[derive(Debug)]
+pub enum StartError {
+    /// It ended, as it does when it refuses its configuration.
+    Exited {
+        /// How it ended.
+        status: ExitStatus,
+        /// Its whole log.
+        log: String,
+    },
+    /// It runs and did not become ready in time.
+    NotReady {
+        /// How long it was given.
+        waited: Duration,
+        /// Its whole log.
+        log: String,
+    },
+}
+
+impl StartError {
+    /// Envoy's whole log.
+    pub fn log(&self) -> &str {
+        match self {
+            Self::Exited { log, .. } | Self::NotReady { log, .. } => log,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited { status, .. } => write!(f, "envoy ended at its start ({status})")?,
+            Self::NotReady { waited, .. } => {
+                write!(f, "envoy is not ready after {} s", waited.as_secs())?;
+            }
+        }
+        write!(f, "; the end of its log:\n{}", tail(self.log()))
+    }
+}
+
+impl Error for StartError {}
+
+/// A line of the access log that [`Config::bootstrap`] sets up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogEntry {
+    /// The method.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// The status that the client got; 0 when it left first.
+    pub status: u64,
+    /// `%RESPONSE_CODE_DETAILS%`: who answered, and why.
+    pub details: String,
+    /// `%RESPONSE_FLAGS%`, `-` when there are none.
+    pub flags: String,
+}
+
+impl Envoy {
+    /// Starts Envoy and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not become ready, with the end of its log.
+    pub fn start(version: &Version, config: &Config) -> Self {
+        Self::try_start(version, config).unwrap_or_else(|error| panic!("envoy {version}: {error}"))
+    }
+
+    /// Starts Envoy and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends, as with a configuration that it refuses, or is not ready in time.
+    pub fn try_start(version: &Version, config: &Config) -> Result<Self, StartError> {
+        Self::spawn(version, config.launch(), |folder| {
+            config.bootstrap(&access_log(folder)).to_string()
+        })
+    }
+
+    /// Starts Envoy with a configuration as text (YAML or JSON), which should have its admin
+    /// interface and its listeners on port 0 of the loopback address.
+    ///
+    /// # Errors
+    /// As [`Self::try_start`].
+    pub fn try_start_text(
+        version: &Version,
+        configuration: &str,
+        launch: &Launch,
+    ) -> Result<Self, StartError> {
+        Self::spawn(version, launch, |_| configuration.to_owned())
+    }
+
+    fn spawn(
+        version: &Version,
+        launch: &Launch,
+        configuration: impl FnOnce(&Path) -> String,
+    ) -> Result<Self, StartError> {
+        let folder = tempfile::Builder::new()
+            .prefix("nexus-envoy-")
+            .tempdir()
+            .expect("a temporary folder");
+        // YAML is a superset of JSON, and Envoy goes by the name's ending.
+        fs::write(config_file(folder.path()), configuration(folder.path()))
+            .expect("writing the configuration");
+        let mut process = Process::spawn(version, launch, folder);
+        let mut admin = None;
+        let mut exited = None;
+        let ready = eventually(launch.ready_within, || {
+            exited = process.try_wait();
+            admin = admin.or_else(|| process.admin());
+            exited.is_some() || admin.is_some_and(Admin::is_ready)
+        });
+        match (exited, admin) {
+            (Some(status), _) => Err(StartError::Exited {
+                status,
+                log: process.log(),
+            }),
+            (None, Some(admin)) if ready => Ok(Self {
+                listeners: admin.listeners(),
+                process,
+                admin,
+            }),
+            _ => Err(StartError::NotReady {
+                waited: launch.ready_within,
+                log: process.log(),
+            }),
+        }
+    }
+
+    /// The address of the first listener.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn addr(&self) -> SocketAddr {
+        self.listeners.first().expect("Envoy has a listener").1
+    }
+
+    /// The address of the listener of this name.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn listener(&self, name: &str) -> SocketAddr {
+        self.listeners
+            .iter()
+            .find(|(listener, _)| listener == name)
+            .unwrap_or_else(|| panic!("no listener `{name}` among {:?}", self.listeners))
+            .1
+    }
+
+    /// The address of the admin interface.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin.addr()
+    }
+
+    /// A new client of the first listener, with a connection of its own.
+    pub fn client(&self) -> Client {
+        Client::new(self.addr())
+    }
+
+    /// A page of the admin interface.
+    ///
+    /// # Panics
+    /// When it is not answered with 200.
+    pub fn admin(&self, path: &str) -> Response {
+        self.admin.page(path)
+    }
+
+    /// Counters and gauges.
+    pub fn stats(&self) -> Stats {
+        self.admin.stats()
+    }
+
+    /// Waits until the statistics fulfil `condition`.
+    ///
+    /// # Panics
+    /// When they do not in time, with those whose name contains `shown`.
+    pub fn wait_for_stats(
+        &self,
+        shown: &str,
+        timeout: Duration,
+        mut condition: impl FnMut(&Stats) -> bool,
+    ) -> Stats {
+        let mut stats = Stats::default();
+        let fulfilled = eventually(timeout, || {
+            stats = self.stats();
+            condition(&stats)
+        });
+        assert!(
+            fulfilled,
+            "the statistics do not become what they should: {:#?}",
+            stats.with(shown)
+        );
+        stats
+    }
+
+    /// `/config_dump`.
+    pub fn config_dump(&self) -> Value {
+        self.admin.page("/config_dump").json()
+    }
+
+    /// Envoy's own view of its memory.
+    pub fn memory(&self) -> Memory {
+        self.admin.memory()
+    }
+
+    /// The resident memory of the process, V8's included, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = self.process.proc_file("status");
+        let kibibytes: u64 = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|value| value.trim().strip_suffix(" kB")?.trim().parse().ok())
+            .expect("a process that runs has a resident size");
+        kibibytes * 1024
+    }
+
+    /// The processor time that the process has used, user and system.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = self.process.proc_file("stat");
+        // The name in parentheses may hold anything; utime and stime are fields 14 and 15, and
+        // the first after the name is field 3.
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().expect("a number of ticks"))
+            .sum();
+        Duration::from_secs(ticks)
+            / u32::try_from(rustix::param::clock_ticks_per_second()).expect("ticks per second fit")
+    }
+
+    /// Everything that Envoy has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Waits until the log contains `text`; says whether it does.
+    pub fn wait_for_log(&self, text: &str, timeout: Duration) -> bool {
+        eventually(timeout, || self.log().contains(text))
+    }
+
+    /// The access log of [`Config::bootstrap`]; Envoy writes it out every 50 ms.
+    pub fn access_log(&self) -> Vec<AccessLogEntry> {
+        let text = fs::read_to_string(access_log(self.process.folder.path())).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| access_log_entry(&serde_json::from_str(line).ok()?))
+            .collect()
+    }
+
+    /// Waits until the access log has at least `count` entries.
+    ///
+    /// # Panics
+    /// When it has not after 5 s.
+    pub fn wait_for_access_log(&self, count: usize) -> Vec<AccessLogEntry> {
+        let mut entries = Vec::new();
+        let enough = eventually(Duration::from_secs(5), || {
+            entries = self.access_log();
+            entries.len() >= count
+        });
+        assert!(
+            enough,
+            "{} instead of {count} entries: {entries:#?}",
+            entries.len()
+        );
+        entries
+    }
+
+    /// Whether the process still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.process.try_wait().is_none()
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.process.envoy.id()
+    }
+
+    /// Asks Envoy to end, as an operator does, and waits; gives how it ended and its whole log.
+    ///
+    /// # Panics
+    /// When it has not ended after 20 s.
+    pub fn shut_down(mut self) -> (ExitStatus, String) {
+        self.admin.ask("POST", "/quitquitquit");
+        let mut exited = None;
+        eventually(Duration::from_secs(20), || {
+            exited = self.process.try_wait();
+            exited.is_some()
+        });
+        let status = exited.expect("Envoy ends when it is asked to");
+        (status, self.process.log())
+    }
+}
+
+/// The process with its folder and its watchdog.
+#[derive(Debug)]
+struct Process {
+    envoy: Child,
+    watchdog: Child,
+    folder: TempDir,
+}
+
+impl Process {
+    fn spawn(version: &Version, launch: &Launch, folder: TempDir) -> Self {
+        let log = fs::File::create(log_file(folder.path())).expect("creating the log");
+        let log_twin = log.try_clone().expect("two handles of the log");
+        let envoy = Command::new(&version.path)
+            .arg("--config-path")
+            .arg(config_file(folder.path()))
+            .arg("--admin-address-path")
+            .arg(admin_file(folder.path()))
+            .args(["--concurrency", &launch.concurrency.to_string()])
+            .args(["--log-level", &launch.log_level])
+            .args(["--component-log-level", &launch.component_log_level])
+            .args(["--file-flush-interval-msec", "50"])
+            // Without it there is neither shared memory nor a base id, over which two Envoys
+            // could meet, and nothing is left behind when one is killed.
+            .arg("--disable-hot-restart")
+            .envs(launch.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(log_twin)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot run `{}`: {error}", version.path.display()));
+        let watchdog = watch(envoy.id());
+        Self {
+            envoy,
+            watchdog,
+            folder,
+        }
+    }
+
+    fn try_wait(&mut self) -> Option<ExitStatus> {
+        self.envoy.try_wait().expect("waiting for a child")
+    }
+
+    fn admin(&self) -> Option<Admin> {
+        let addr = fs::read_to_string(admin_file(self.folder.path())).ok()?;
+        Some(Admin::new(addr.trim().parse().ok()?))
+    }
+
+    fn log(&self) -> String {
+        fs::read(log_file(self.folder.path()))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    fn proc_file(&self, name: &str) -> String {
+        let path = format!("/proc/{}/{name}", self.envoy.id());
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read `{path}`: {error}"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The watchdog first, so that it never kills a number that is somebody else's by then.
+        for child in [&mut self.watchdog, &mut self.envoy] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if thread::panicking() {
+            eprintln!("the end of Envoy's log:\n{}", tail(&self.log()));
+        }
+    }
+}
+
+/// A shell that waits for the end of its standard input, which comes when this process ends in
+/// whatever way, and then kills the process `pid`.
+fn watch(pid: u32) -> Child {
+    Command::new("sh")
+        .args(["-c", "read -r _; kill -KILL \"$1\" 2>/dev/null", "watchdog"])
+        .arg(pid.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("there is a shell")
+}
+
+fn config_file(folder: &Path) -> PathBuf {
+    folder.join("envoy.yaml")
+}
+
+fn admin_file(folder: &Path) -> PathBuf {
+    folder.join("admin-address")
+}
+
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("envoy.log")
+}
+
+fn access_log(folder: &Path) -> PathBuf {
+    folder.join("access.log")
+}
+
+fn access_log_entry(line: &Value) -> Option<AccessLogEntry> {
+    let text = |name: &str| Some(line[name].as_str().unwrap_or("-").to_owned());
+    Some(AccessLogEntry {
+        method: text("method")?,
+        path: text("path")?,
+        status: line["status"].as_u64()?,
+        details: text("details")?,
+        flags: text("flags")?,
+    })
+}
+
+/// The end of a log, without the list of extensions with which every log starts.
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| !line.contains("[info][main] [source/server/server.cc"))
+        .collect();
+    let skipped = lines.len().saturating_sub(TAIL);
+    lines.get(skipped..).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn watchdog_kills_when_this_process_can_no_longer_hold_its_pipe() {
+        let mut sleeper = Command::new("sleep").arg("600").spawn().expect("sleep");
+        let mut watchdog = watch(sleeper.id());
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!(sleeper.try_wait().expect("waiting"), None);
+        // What the kernel does with the pipe when this process ends.
+        drop(watchdog.stdin.take());
+        watchdog.wait().expect("waiting");
+        let status = sleeper.wait().expect("waiting");
+        assert_eq!(status.signal(), Some(9));
+    }
+}
