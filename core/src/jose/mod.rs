@@ -1,8 +1,26 @@
 //! JSON Object Signing and Encryption, as far as a verifier of signed tokens needs it: algorithms,
 //! keys, key sets and tokens in the compact form (RFC 7515, 7517, 7518, 7519, 8037).
 //!
-//! A token is untrusted until its signature was checked, and the types say so.
+//! A token is untrusted until its signature was checked, and the types say so: [`UntrustedToken`] is
+//! what a client sent, and only [`verify`] makes a [`VerifiedToken`] of it.
 
 mod algorithm;
+pub mod base64url;
+mod claims;
+mod der;
+mod key;
+mod key_error;
+mod key_set;
+mod pem;
+mod signature;
+mod token;
+mod verify;
 
 pub use algorithm::Algorithm;
+pub use claims::{Claims, NumericDate, StringClaim, TimeClaim};
+pub use key::{Jwk, KeyOrigin};
+pub use key_error::KeyError;
+pub use key_set::{JwkSet, JwkSetError, MAX_JWKS_BYTES, MAX_KEYS, RejectedKey};
+pub use pem::PemError;
+pub use token::{Header, MAX_TOKEN_BYTES, Segment, TokenError, UntrustedToken};
+pub use verify::{MAX_CANDIDATES, VerifiedToken, VerifyError, verify};

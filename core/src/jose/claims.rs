@@ -1,0 +1,217 @@
+//! The claims of a token (RFC 7519 §4), with the registered ones checked for their type.
+//!
+//! A claim of the wrong type is never taken for an absent one: that is how expiry gets skipped. What
+//! the claims mean is not decided here.
+
+use core::fmt;
+
+use super::TokenError;
+use crate::json::{self, Kind, Value};
+
+/// The claims of a token: a JSON object whose registered claims have the type that they must have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claims<'p> {
+    // INVARIANT: an object; `iss`, `sub` and `jti` are strings, `aud` a string or an array of strings.
+    object: Value<'p>,
+    exp: Option<NumericDate>,
+    nbf: Option<NumericDate>,
+    iat: Option<NumericDate>,
+}
+
+/// Seconds since the epoch (RFC 7519 §2), fractions cut. Never negative; a number beyond `i64` is `i64::MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NumericDate(i64);
+
+/// The registered claims that are a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StringClaim {
+    /// `iss` (RFC 7519 §4.1.1).
+    Iss,
+    /// `sub` (RFC 7519 §4.1.2).
+    Sub,
+    /// `jti` (RFC 7519 §4.1.7).
+    Jti,
+}
+
+/// The registered claims that are a point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeClaim {
+    /// `exp` (RFC 7519 §4.1.4).
+    Exp,
+    /// `nbf` (RFC 7519 §4.1.5).
+    Nbf,
+    /// `iat` (RFC 7519 §4.1.6).
+    Iat,
+}
+
+impl<'p> Claims<'p> {
+    /// Reads the decoded payload of a token.
+    ///
+    /// # Errors
+    /// [`TokenError::PayloadNotJson`], [`TokenError::PayloadNotObject`], and one for each registered claim
+    /// of the wrong type.
+    pub fn parse(payload: &'p [u8]) -> Result<Self, TokenError> {
+        let object = json::parse(payload).map_err(TokenError::PayloadNotJson)?;
+        if object.as_object().is_none() {
+            return Err(TokenError::PayloadNotObject {
+                found: object.kind_name(),
+            });
+        }
+        require_string(&object, StringClaim::Iss)?;
+        require_string(&object, StringClaim::Sub)?;
+        let iat = numeric_date(&object, TimeClaim::Iat)?;
+        let nbf = numeric_date(&object, TimeClaim::Nbf)?;
+        let exp = numeric_date(&object, TimeClaim::Exp)?;
+        require_string(&object, StringClaim::Jti)?;
+        require_audience(&object)?;
+        Ok(Self {
+            object,
+            exp,
+            nbf,
+            iat,
+        })
+    }
+
+    /// Who issued the token.
+    pub fn iss(&self) -> Option<&str> {
+        self.object.member("iss")?.as_str()
+    }
+
+    /// Whom the token is about.
+    pub fn sub(&self) -> Option<&str> {
+        self.object.member("sub")?.as_str()
+    }
+
+    /// The name of the token.
+    pub fn jti(&self) -> Option<&str> {
+        self.object.member("jti")?.as_str()
+    }
+
+    /// Whom the token is for. None at all when `aud` is absent or an empty array.
+    pub fn aud(&self) -> impl Iterator<Item = &str> {
+        let aud = self.object.member("aud");
+        let single = aud.and_then(Value::as_str);
+        let several = aud.and_then(Value::as_array).unwrap_or_default();
+        single
+            .into_iter()
+            .chain(several.iter().filter_map(Value::as_str))
+    }
+
+    /// When the token stops being valid.
+    pub fn exp(&self) -> Option<NumericDate> {
+        self.exp
+    }
+
+    /// When the token starts being valid.
+    pub fn nbf(&self) -> Option<NumericDate> {
+        self.nbf
+    }
+
+    /// When the token was issued.
+    pub fn iat(&self) -> Option<NumericDate> {
+        self.iat
+    }
+
+    /// The claim of that name, whatever it is; `null` is a value too.
+    pub fn value(&self, name: &str) -> Option<&Value<'p>> {
+        self.object.member(name)
+    }
+
+    /// All claims, as an object.
+    pub fn json(&self) -> &Value<'p> {
+        &self.object
+    }
+}
+
+impl NumericDate {
+    /// Seconds since the epoch.
+    pub const fn as_seconds(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for NumericDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StringClaim {
+    /// The name of the claim.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Iss => "iss",
+            Self::Sub => "sub",
+            Self::Jti => "jti",
+        }
+    }
+}
+
+impl fmt::Display for StringClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl TimeClaim {
+    /// The name of the claim.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exp => "exp",
+            Self::Nbf => "nbf",
+            Self::Iat => "iat",
+        }
+    }
+}
+
+impl fmt::Display for TimeClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn require_string(claims: &Value<'_>, claim: StringClaim) -> Result<(), TokenError> {
+    match claims.member(claim.name()) {
+        None => Ok(()),
+        Some(value) => match value.as_str() {
+            Some(_) => Ok(()),
+            None => Err(TokenError::ClaimNotString {
+                claim,
+                found: value.kind_name(),
+            }),
+        },
+    }
+}
+
+/// RFC 7519 §2: a JSON number, with or without a fraction.
+fn numeric_date(claims: &Value<'_>, claim: TimeClaim) -> Result<Option<NumericDate>, TokenError> {
+    let Some(value) = claims.member(claim.name()) else {
+        return Ok(None);
+    };
+    let number = value.as_number().ok_or(TokenError::TimeNotNumber {
+        claim,
+        found: value.kind_name(),
+    })?;
+    match number.floor() {
+        seconds @ 0.. => Ok(Some(NumericDate(seconds))),
+        _ => Err(TokenError::TimeNegative { claim }),
+    }
+}
+
+/// RFC 7519 §4.1.3: one string, or an array of them.
+fn require_audience(claims: &Value<'_>) -> Result<(), TokenError> {
+    let Some(aud) = claims.member("aud") else {
+        return Ok(());
+    };
+    let stranger = match &aud.kind {
+        Kind::String(_) => None,
+        Kind::Array(elements) => elements.iter().find(|element| element.as_str().is_none()),
+        _ => Some(aud),
+    };
+    match stranger {
+        None => Ok(()),
+        Some(value) => Err(TokenError::AudNotStrings {
+            found: value.kind_name(),
+        }),
+    }
+}
