@@ -1,0 +1,81 @@
+//! All that must hold of the source before a change is taken, but for the tests.
+
+use crate::{
+    architecture,
+    console::Console,
+    deny, docs,
+    failure::{Failure, OrFail as _},
+    toolchain::{Target, Toolchain, ToolchainChoice},
+    workspace::{FILTER_PACKAGE, Workspace},
+};
+
+/// Runs every check, the quick ones first.
+///
+/// # Errors
+/// When one does not hold; the later ones are then not run.
+pub(crate) fn run(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
+    lock_file(workspace, console)?;
+    formatting(workspace, console)?;
+    architecture::check(workspace, console)?;
+    deny::check(workspace, console)?;
+    lints_for_the_proxy(workspace, console)?;
+    lints(workspace, console)?;
+    documentation(workspace, console)?;
+    docs::check(workspace, console)?;
+    println!("all checks passed");
+    Ok(())
+}
+
+fn lock_file(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
+    let mut command = workspace.cargo("metadata");
+    command.args(["--locked", "--format-version", "1"]);
+    console
+        .output_of("reading Cargo.lock", &mut command)
+        .map(drop)
+        .or_fail(|| {
+            Failure::new("`Cargo.lock` does not go with the manifests")
+                .hint("run `cargo metadata` once and commit `Cargo.lock`")
+        })
+}
+
+fn formatting(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
+    let mut command = workspace.cargo("fmt");
+    command.args(["--all", "--check"]);
+    console
+        .step("checking the formatting", &mut command)
+        .or_fail(|| Failure::new("the source is not formatted").hint("run `cargo fmt --all`"))
+}
+
+/// The two packages that end up in the module, as the module's target sees them.
+fn lints_for_the_proxy(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
+    let toolchain = Toolchain::ensure(ToolchainChoice::Auto, Target::Wasip1, console)?;
+    let mut command = match toolchain {
+        Toolchain::Native => toolchain.cargo(workspace, "clippy", Target::Wasip1, &[]),
+        // Clippy is of the other compiler, which lacks the target; it can still read the code.
+        Toolchain::Debian => workspace.cargo("clippy"),
+    };
+    command.args([
+        "--release",
+        "--package",
+        FILTER_PACKAGE,
+        "--package",
+        "nexus-core",
+    ]);
+    command.args(["--lib", "--quiet", "--", "--deny", "warnings"]);
+    console.step("linting core and filter for the proxy", &mut command)
+}
+
+fn lints(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
+    let mut command = workspace.cargo_native("clippy");
+    command.args(["--all-targets", "--quiet", "--", "--deny", "warnings"]);
+    console.step("linting everything else", &mut command)
+}
+
+fn documentation(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
+    let mut command = workspace.cargo("doc");
+    command
+        .args(["--release", "--workspace", "--exclude", FILTER_PACKAGE])
+        .args(["--no-deps", "--document-private-items", "--quiet"])
+        .env("RUSTDOCFLAGS", "--deny warnings");
+    console.step("checking the documentation's links", &mut command)
+}

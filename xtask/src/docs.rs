@@ -1,0 +1,76 @@
+//! Pages under `docs/` that are generated, so that they cannot say something else than the code.
+
+use std::{fs, process::Command};
+
+use crate::{
+    artifacts::{executable, native_binary},
+    console::Console,
+    digest,
+    failure::Failure,
+    workspace::Workspace,
+};
+
+/// A generated file: the command prints it to standard output.
+struct Page {
+    /// From the workspace's root.
+    file: &'static str,
+    /// What `nexusctl` is called with.
+    arguments: &'static [&'static str],
+}
+
+/// Every generated file.
+const PAGES: &[Page] = &[];
+
+/// Writes all pages anew.
+///
+/// # Errors
+/// When a page cannot be generated or written.
+pub(crate) fn write(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
+    for (page, text) in generate(workspace, console)? {
+        digest::write_if_changed(&workspace.root().join(page.file), &text)?;
+    }
+    Ok(())
+}
+
+/// Compares all pages with what would be generated.
+///
+/// # Errors
+/// Names each page that differs or is missing.
+pub(crate) fn check(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
+    let stale: Vec<&str> = generate(workspace, console)?
+        .into_iter()
+        .filter(|(page, text)| {
+            fs::read(workspace.root().join(page.file)).map_or(true, |old| old != *text)
+        })
+        .map(|(page, _)| page.file)
+        .collect();
+    if stale.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new("generated pages are not up to date")
+        .evidence(stale)
+        .hint("run `cargo xtask docs` and commit what it changes")
+        .into())
+}
+
+fn generate(
+    workspace: &Workspace,
+    console: Console,
+) -> anyhow::Result<Vec<(&'static Page, Vec<u8>)>> {
+    if PAGES.is_empty() {
+        return Ok(Vec::new());
+    }
+    console.step(
+        "building nexusctl",
+        &mut native_binary(workspace, "nexusctl", console),
+    )?;
+    PAGES
+        .iter()
+        .map(|page| {
+            let mut command = Command::new(executable(workspace, "nexusctl"));
+            command.current_dir(workspace.root()).args(page.arguments);
+            let text = console.output_of(&format!("writing {}", page.file), &mut command)?;
+            Ok((page, text))
+        })
+        .collect()
+}

@@ -1,0 +1,77 @@
+//! Builds the module that the proxy loads, the same bytes wherever it is built.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    console::Console,
+    digest,
+    toolchain::{Target, Toolchain, ToolchainChoice},
+    wasm_module,
+    workspace::{FILTER_PACKAGE, Workspace},
+};
+
+/// The built module.
+pub(crate) struct FilterModule {
+    pub(crate) path: PathBuf,
+    /// In bytes.
+    pub(crate) size: usize,
+    pub(crate) sha256: String,
+}
+
+/// Builds `target/nexus_filter.wasm` and checks that every Envoy since 1.30 can load it.
+///
+/// # Errors
+/// When no compiler can be had, when the filter does not compile, and when the module is not fit
+/// to be loaded; then the file is not written.
+pub(crate) fn build(
+    workspace: &Workspace,
+    choice: ToolchainChoice,
+    console: Console,
+) -> anyhow::Result<FilterModule> {
+    let toolchain = Toolchain::ensure(choice, Target::Wasip1, console)?;
+    let rustflags = remapped_paths(workspace, console)?;
+    let mut command = toolchain.cargo(workspace, "build", Target::Wasip1, &rustflags);
+    command.args(["--package", FILTER_PACKAGE, "--profile", "filter"]);
+    if !console.verbose() {
+        command.arg("--quiet");
+    }
+    console.step("building the filter", &mut command)?;
+
+    let built = toolchain
+        .folder(workspace)
+        .join(Target::Wasip1.triple())
+        .join("filter/nexus_filter.wasm");
+    let module = fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
+    wasm_module::check(&module)?;
+    let path = workspace.target("nexus_filter.wasm");
+    digest::write_if_changed(&path, &module)?;
+    Ok(FilterModule {
+        path,
+        size: module.len(),
+        sha256: digest::of_bytes(&module),
+    })
+}
+
+/// Compiler flags by which no path of this machine stands in the module: panic messages name the
+/// file they come from.
+fn remapped_paths(workspace: &Workspace, console: Console) -> anyhow::Result<Vec<String>> {
+    let mut flags = Vec::new();
+    let mut remap = |from: &Path, to: &str| {
+        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    };
+    // rustc takes the last prefix that fits, so the general ones come first.
+    if let Some(home) = env::home_dir() {
+        remap(&home, "/home");
+    }
+    remap(workspace.root(), "/nexus");
+    remap(&workspace.target(""), "/nexus/target");
+    for folder in workspace.packages(console)?.registry_folders() {
+        remap(&folder, "/crates");
+    }
+    Ok(flags)
+}
