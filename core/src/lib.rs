@@ -35,9 +35,13 @@ extern crate alloc;
 extern crate std;
 
 pub mod config;
+pub mod engine;
 pub mod jose;
 pub mod json;
 pub mod matching;
 pub mod path;
+#[cfg(feature = "policy")]
+pub mod policy;
+pub mod reason;
 pub mod request;
 pub mod time;

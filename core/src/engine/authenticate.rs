@@ -1,0 +1,249 @@
+//! Whether a token proves who sent it, and whether that is enough.
+//!
+//! Cheap checks that need no key come first: form, algorithm, issuer, time. Then the signature. What
+//! the claims have to be is looked at last, so that a 403 is only ever told to somebody who holds a
+//! genuine token.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::decision::{Denial, ProviderIndex, evidence};
+use super::mutate::claim_headers;
+use super::source::{FetchFailure, Keys, Source};
+use super::{Provider, ProviderKeys, SourceIndex};
+use crate::config::JwtAuth;
+use crate::jose::{Claims, UntrustedToken, VerifyError, verify};
+use crate::json::Kind;
+use crate::time::Timestamp;
+
+/// What became of a token.
+pub(super) struct Judgement {
+    pub(super) verdict: Verdict,
+    pub(super) provider: Option<ProviderIndex>,
+    pub(super) kid: Option<String>,
+}
+
+pub(super) enum Verdict {
+    /// It is genuine and sufficient; these headers carry its claims.
+    Accepted(Vec<(String, String)>),
+    Refused(Denial),
+    /// It cannot be judged before this source has answered.
+    Needs(SourceIndex),
+}
+
+/// Everything that a token is judged by.
+pub(super) struct Bench<'e> {
+    pub(super) providers: &'e [Provider],
+    pub(super) sources: &'e mut [Source],
+    pub(super) now: Timestamp,
+    /// When the request has to be decided.
+    pub(super) deadline: Timestamp,
+    /// Whether an unknown `kid` may cause a fetch; not a second time for one request.
+    pub(super) may_refetch: bool,
+    /// Whether keys of a remote set were there and tried.
+    pub(super) used_remote_keys: bool,
+}
+
+impl Bench<'_> {
+    /// Judges a token by the providers of `auth`: those with its issuer first, then those of any issuer.
+    pub(super) fn judge(&mut self, compact: &[u8], auth: &JwtAuth) -> Judgement {
+        let token = match UntrustedToken::parse(compact) {
+            Ok(token) => token,
+            Err(error) => return Judgement::refused(Denial::Token(error), None),
+        };
+        let kid = token.header().kid().map(evidence);
+        let claims = match token.claims() {
+            Ok(claims) => claims,
+            Err(error) => return Judgement::refused(Denial::Token(error), kid),
+        };
+        let issuer = claims.iss();
+        let named = self.candidates(auth, |wanted| wanted.is_some() && wanted == issuer);
+        let open = self.candidates(auth, |wanted| wanted.is_none());
+        let mut worst = Judgement::refused(
+            Denial::IssuerUnknown {
+                iss: issuer.map(evidence),
+            },
+            kid.clone(),
+        );
+        let mut needs = None;
+        for index in named.into_iter().chain(open) {
+            let judgement = Judgement {
+                verdict: self.judge_by(index, &token, &claims, auth),
+                provider: Some(index),
+                kid: kid.clone(),
+            };
+            match &judgement.verdict {
+                Verdict::Accepted(_) => return judgement,
+                Verdict::Needs(_) => needs = needs.or(Some(judgement)),
+                Verdict::Refused(denial) => {
+                    if let Verdict::Refused(known) = &worst.verdict {
+                        if denial.progress() > known.progress() {
+                            worst = judgement;
+                        }
+                    }
+                }
+            }
+        }
+        needs.unwrap_or(worst)
+    }
+
+    fn candidates(
+        &self,
+        auth: &JwtAuth,
+        issuer_fits: impl Fn(Option<&str>) -> bool,
+    ) -> Vec<ProviderIndex> {
+        auth.providers
+            .iter()
+            .filter_map(|index| usize::try_from(*index).ok())
+            .filter(|index| {
+                self.providers
+                    .get(*index)
+                    .is_some_and(|provider| issuer_fits(provider.issuer.as_deref()))
+            })
+            .map(ProviderIndex)
+            .collect()
+    }
+
+    fn judge_by(
+        &mut self,
+        index: ProviderIndex,
+        token: &UntrustedToken<'_>,
+        claims: &Claims<'_>,
+        auth: &JwtAuth,
+    ) -> Verdict {
+        let Some(provider) = self.providers.get(index.0) else {
+            return Verdict::Refused(Denial::Internal);
+        };
+        let alg = token.header().alg();
+        if !provider.algorithms.contains(&alg) {
+            return Verdict::Refused(Denial::AlgorithmNotAllowed { alg });
+        }
+        if let Err(denial) = check_times(provider, claims, self.now) {
+            return Verdict::Refused(denial);
+        }
+        if let Err(verdict) = self.verify(provider, token) {
+            return verdict;
+        }
+        match check_claims(provider, claims, auth)
+            .and_then(|()| claim_headers(claims, &auth.claim_headers))
+        {
+            Ok(headers) => Verdict::Accepted(headers),
+            Err(denial) => Verdict::Refused(denial),
+        }
+    }
+
+    /// Checks the signature with the provider's keys, as far as they are known.
+    fn verify(&mut self, provider: &Provider, token: &UntrustedToken<'_>) -> Result<(), Verdict> {
+        let source_index = match &provider.keys {
+            ProviderKeys::Fixed(keys) => {
+                return match verify(token, keys, &provider.algorithms) {
+                    Ok(_) => Ok(()),
+                    Err(error) => Err(Verdict::Refused(denial(error))),
+                };
+            }
+            ProviderKeys::Remote(index) => *index,
+        };
+        let Some(source) = self.sources.get_mut(source_index.0) else {
+            return Err(Verdict::Refused(Denial::Internal));
+        };
+        match source.keys(self.now, self.deadline) {
+            Keys::Pending => Err(Verdict::Needs(source_index)),
+            Keys::Missing => Err(Verdict::Refused(unavailable(source))),
+            Keys::Ready(keys) => {
+                self.used_remote_keys = true;
+                match verify(token, keys, &provider.algorithms).map(drop) {
+                    Ok(()) => Ok(()),
+                    Err(error)
+                        if may_be_rotated(error)
+                            && self.may_refetch
+                            && source.refetch(self.now) =>
+                    {
+                        Err(Verdict::Needs(source_index))
+                    }
+                    Err(error) => Err(Verdict::Refused(denial(error))),
+                }
+            }
+        }
+    }
+}
+
+impl Judgement {
+    fn refused(denial: Denial, kid: Option<String>) -> Self {
+        Self {
+            verdict: Verdict::Refused(denial),
+            provider: None,
+            kid,
+        }
+    }
+}
+
+/// What is told about a source that has no keys to judge by.
+pub(super) fn unavailable(source: &Source) -> Denial {
+    let url = source.remote.url.clone();
+    match source.last_failure {
+        Some(FetchFailure::NoUsableKey) => Denial::JwksUnusable { url },
+        _ => Denial::JwksUnavailable { url },
+    }
+}
+
+fn denial(error: VerifyError) -> Denial {
+    match error {
+        VerifyError::AlgorithmNotAllowed { alg } => Denial::AlgorithmNotAllowed { alg },
+        VerifyError::NoKeyMatches { alg, .. } => Denial::KeyNotFound { alg },
+        VerifyError::SignatureInvalid { tried, .. } => Denial::SignatureInvalid { tried },
+    }
+}
+
+/// Whether the issuer may have signed with a key that it published since the last fetch: no key of the
+/// set has the token's `kid`, or the token has none to tell.
+const fn may_be_rotated(error: VerifyError) -> bool {
+    match error {
+        VerifyError::AlgorithmNotAllowed { .. } => false,
+        VerifyError::NoKeyMatches { .. } => true,
+        VerifyError::SignatureInvalid { keys_with_kid, .. } => keys_with_kid == 0,
+    }
+}
+
+/// RFC 7519 §4.1.4 and §4.1.5, with the provider's leeway.
+fn check_times(provider: &Provider, claims: &Claims<'_>, now: Timestamp) -> Result<(), Denial> {
+    let now = now.as_seconds();
+    let leeway = provider.leeway;
+    match claims.exp().map(|exp| exp.as_seconds()) {
+        None if provider.require_expiration => return Err(Denial::ExpirationMissing),
+        Some(exp) if now >= exp.saturating_add(leeway) => {
+            return Err(Denial::Expired { exp, now, leeway });
+        }
+        _ => {}
+    }
+    match claims.nbf().map(|nbf| nbf.as_seconds()) {
+        Some(nbf) if now.saturating_add(leeway) < nbf => {
+            Err(Denial::NotYetValid { nbf, now, leeway })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Audience and required claims, of a token that is genuine.
+fn check_claims(provider: &Provider, claims: &Claims<'_>, auth: &JwtAuth) -> Result<(), Denial> {
+    let audiences = match auth.audiences.as_slice() {
+        [] => provider.audiences.as_slice(),
+        own => own,
+    };
+    let accepted = |aud: &str| audiences.iter().any(|audience| audience == aud);
+    if !audiences.is_empty() && !claims.aud().any(accepted) {
+        return Err(Denial::AudienceNotAllowed {
+            aud: claims.aud().take(4).map(evidence).collect(),
+        });
+    }
+    let missing = auth.required_claims.iter().find(|claim| {
+        claims
+            .value(claim)
+            .is_none_or(|value| value.kind == Kind::Null)
+    });
+    match missing {
+        None => Ok(()),
+        Some(claim) => Err(Denial::ClaimMissing {
+            claim: claim.to_string(),
+        }),
+    }
+}

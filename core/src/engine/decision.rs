@@ -1,0 +1,315 @@
+//! What the engine decides, and why.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::jose::{Algorithm, Segment, StringClaim, TimeClaim, TokenError};
+use crate::matching::Rule;
+use crate::path::PathError;
+use crate::reason::Reason;
+
+/// An index into the providers of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProviderIndex(pub usize);
+
+/// A decision about one request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Whether it may pass.
+    pub outcome: Outcome,
+    /// The rule that it was decided by; `None` when no app matched.
+    pub rule: Option<Rule>,
+    /// The provider that accepted the token, or whose refusal is the most telling.
+    pub provider: Option<ProviderIndex>,
+    /// The `kid` of the token, cut to [`MAX_EVIDENCE_CHARS`].
+    pub kid: Option<String>,
+    /// Whether the keys of a remote set were needed and there already.
+    pub cached_keys: bool,
+}
+
+/// Whether a request may pass.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It goes on to the service, with these edits.
+    Allow(HeaderEdits),
+    /// It is answered.
+    Deny(Denial),
+}
+
+/// What changes in the headers of a request that passes. Removals come first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HeaderEdits {
+    /// Names to remove with all their values, as the request spells them.
+    pub remove: Vec<Vec<u8>>,
+    /// Headers to add: names in lower case, values without control characters.
+    pub add: Vec<(String, String)>,
+}
+
+/// How much of a value that a client controls is kept as evidence, in characters.
+pub const MAX_EVIDENCE_CHARS: usize = 128;
+
+/// Why a request is refused, with the evidence.
+///
+/// Evidence is for the operator: it may name an issuer, a claim or a `kid`, never a token or a key.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Denial {
+    /// A pseudo-header is missing or stands more than once.
+    PseudoHeader(&'static str),
+    /// The path has no normal form.
+    Path(PathError),
+    /// Two readings of the path lead to two rules.
+    PathAmbiguous,
+    /// No app matches.
+    NoAppMatched,
+    /// No bearer token.
+    TokenMissing,
+    /// More than one `Authorization`.
+    TokenRepeated,
+    /// The token cannot be read.
+    Token(TokenError),
+    /// No provider of the app has this issuer.
+    IssuerUnknown {
+        /// The token's `iss`, cut.
+        iss: Option<String>,
+    },
+    /// The provider does not allow the algorithm.
+    AlgorithmNotAllowed {
+        /// The token's `alg`.
+        alg: Algorithm,
+    },
+    /// `now >= exp + leeway`, all in seconds.
+    Expired {
+        /// `exp`, seconds since the epoch.
+        exp: i64,
+        /// When it was judged, seconds since the epoch.
+        now: i64,
+        /// The provider's clock skew in seconds.
+        leeway: i64,
+    },
+    /// `now + leeway < nbf`, all in seconds.
+    NotYetValid {
+        /// `nbf`, seconds since the epoch.
+        nbf: i64,
+        /// When it was judged, seconds since the epoch.
+        now: i64,
+        /// The provider's clock skew in seconds.
+        leeway: i64,
+    },
+    /// No `exp`, and the provider requires one.
+    ExpirationMissing,
+    /// The provider has no usable key for the token's `kid` and `alg`.
+    KeyNotFound {
+        /// The token's `alg`.
+        alg: Algorithm,
+    },
+    /// None of the keys that fit verifies the signature.
+    SignatureInvalid {
+        /// How many were tried.
+        tried: usize,
+    },
+    /// The JWK set has no key that can be used.
+    JwksUnusable {
+        /// Where it was fetched.
+        url: String,
+    },
+    /// The JWK set could not be fetched in time.
+    JwksUnavailable {
+        /// Where it should have been fetched.
+        url: String,
+    },
+    /// Too many requests wait already.
+    WaitingLimit,
+    /// None of the accepted audiences is in `aud`.
+    AudienceNotAllowed {
+        /// The token's audiences, cut.
+        aud: Vec<String>,
+    },
+    /// A required claim is absent or `null`.
+    ClaimMissing {
+        /// Its name, from the policy.
+        claim: String,
+    },
+    /// A claim cannot stand in a header.
+    ClaimNotForwardable {
+        /// Its name, from the policy.
+        claim: String,
+        /// What is wrong with its value.
+        problem: &'static str,
+    },
+    /// The filter has no policy.
+    NotConfigured,
+    /// The proxy refused what was asked of it.
+    Internal,
+}
+
+impl Denial {
+    /// The row of the table of reasons.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::PseudoHeader(_) | Self::Path(_) => Reason::RequestMalformed,
+            Self::PathAmbiguous => Reason::PathAmbiguous,
+            Self::NoAppMatched => Reason::NoAppMatched,
+            Self::TokenMissing => Reason::TokenMissing,
+            Self::TokenRepeated => Reason::TokenRepeated,
+            Self::Token(error) => token_reason(error),
+            Self::IssuerUnknown { .. } => Reason::TokenIssuerUnknown,
+            Self::AlgorithmNotAllowed { .. } => Reason::TokenAlgNotAllowed,
+            Self::Expired { .. } => Reason::TokenExpired,
+            Self::NotYetValid { .. } => Reason::TokenNotYetValid,
+            Self::ExpirationMissing => Reason::TokenExpMissing,
+            Self::KeyNotFound { .. } => Reason::KeyNotFound,
+            Self::SignatureInvalid { .. } => Reason::SignatureInvalid,
+            Self::JwksUnusable { .. } => Reason::JwksUnusable,
+            Self::JwksUnavailable { .. } => Reason::JwksUnavailable,
+            Self::WaitingLimit => Reason::WaitingLimit,
+            Self::AudienceNotAllowed { .. } => Reason::AudienceNotAllowed,
+            Self::ClaimMissing { .. } => Reason::ClaimMissing,
+            Self::ClaimNotForwardable { .. } => Reason::ClaimNotForwardable,
+            Self::NotConfigured => Reason::NotConfigured,
+            Self::Internal => Reason::Internal,
+        }
+    }
+
+    /// How far the token came before it was refused. Of several providers' refusals the one that
+    /// came furthest is told.
+    pub(super) fn progress(&self) -> u8 {
+        match self {
+            Self::IssuerUnknown { .. } => 0,
+            Self::AlgorithmNotAllowed { .. } => 1,
+            Self::Expired { .. } | Self::NotYetValid { .. } | Self::ExpirationMissing => 2,
+            Self::JwksUnavailable { .. } | Self::JwksUnusable { .. } => 3,
+            Self::KeyNotFound { .. } => 4,
+            Self::SignatureInvalid { .. } => 5,
+            _ => 6,
+        }
+    }
+}
+
+/// Where the token went wrong, as a row of the table.
+fn token_reason(error: &TokenError) -> Reason {
+    match error {
+        TokenError::TooLarge { .. }
+        | TokenError::NotThreeSegments { .. }
+        | TokenError::EmptySegment { .. } => Reason::TokenMalformed,
+        TokenError::SegmentNotBase64url { segment } => match segment {
+            Segment::Header => Reason::TokenHeaderBase64,
+            Segment::Payload => Reason::TokenPayloadBase64,
+            Segment::Signature => Reason::TokenSignatureBase64,
+        },
+        TokenError::HeaderNotJson(_)
+        | TokenError::HeaderNotObject { .. }
+        | TokenError::HeaderMemberNotString { .. } => Reason::TokenHeaderJson,
+        TokenError::AlgMissing | TokenError::AlgNotString { .. } => Reason::TokenAlgInvalid,
+        TokenError::AlgNotSupported { .. } => Reason::TokenAlgUnsupported,
+        TokenError::KidNotString { .. } => Reason::TokenKidInvalid,
+        TokenError::CritNotSupported | TokenError::UnencodedPayload => Reason::TokenCritUnsupported,
+        TokenError::PayloadNotJson(_) | TokenError::PayloadNotObject { .. } => {
+            Reason::TokenPayloadJson
+        }
+        TokenError::ClaimNotString { claim, .. } => match claim {
+            StringClaim::Iss => Reason::TokenIssInvalid,
+            StringClaim::Sub => Reason::TokenSubInvalid,
+            StringClaim::Jti => Reason::TokenJtiInvalid,
+        },
+        TokenError::TimeNotNumber { claim, .. } => match claim {
+            TimeClaim::Exp => Reason::TokenExpNotNumber,
+            TimeClaim::Nbf => Reason::TokenNbfNotNumber,
+            TimeClaim::Iat => Reason::TokenIatNotNumber,
+        },
+        TokenError::TimeNegative { claim } => match claim {
+            TimeClaim::Exp => Reason::TokenExpNegative,
+            TimeClaim::Nbf => Reason::TokenNbfNegative,
+            TimeClaim::Iat => Reason::TokenIatNegative,
+        },
+        TokenError::AudNotStrings { .. } => Reason::TokenAudInvalid,
+        TokenError::Ed25519SignatureLength { .. } => Reason::TokenSignatureLength,
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PseudoHeader(name) => {
+                write!(f, "the request does not have exactly one `{name}`")
+            }
+            Self::Path(error) => error.fmt(f),
+            Self::PathAmbiguous => f.write_str("two readings of the path lead to two rules"),
+            Self::NoAppMatched => f.write_str("no app has this host and path"),
+            Self::TokenMissing => f.write_str("no `Authorization: Bearer` in the request"),
+            Self::TokenRepeated => f.write_str("more than one `Authorization` in the request"),
+            Self::Token(error) => error.fmt(f),
+            Self::IssuerUnknown { iss: Some(iss) } => {
+                write!(f, "no provider of the app has the issuer `{iss}`")
+            }
+            Self::IssuerUnknown { iss: None } => f.write_str("the token has no `iss`"),
+            Self::AlgorithmNotAllowed { alg } => {
+                write!(f, "the provider does not allow `alg` {alg}")
+            }
+            Self::Expired { exp, now, leeway } => write!(
+                f,
+                "token expired {} s ago: exp {exp}, now {now}, leeway {leeway} s",
+                now.saturating_sub(*exp)
+            ),
+            Self::NotYetValid { nbf, now, leeway } => write!(
+                f,
+                "token is valid in {} s: nbf {nbf}, now {now}, leeway {leeway} s",
+                nbf.saturating_sub(*now)
+            ),
+            Self::ExpirationMissing => f.write_str("the token has no `exp`"),
+            Self::KeyNotFound { alg } => {
+                write!(
+                    f,
+                    "no key of the provider has the token's `kid` and may be used with {alg}"
+                )
+            }
+            Self::SignatureInvalid { tried: 1 } => {
+                f.write_str("the signature does not verify with the key that fits")
+            }
+            Self::SignatureInvalid { tried } => {
+                write!(
+                    f,
+                    "the signature does not verify with any of the {tried} keys that fit"
+                )
+            }
+            Self::JwksUnusable { url } => {
+                write!(f, "the key set of `{url}` has no key that can be used")
+            }
+            Self::JwksUnavailable { url } => {
+                write!(f, "the key set of `{url}` could not be fetched in time")
+            }
+            Self::WaitingLimit => f.write_str("too many requests wait for key sets already"),
+            Self::AudienceNotAllowed { aud } if aud.is_empty() => {
+                f.write_str("the token has no `aud`")
+            }
+            Self::AudienceNotAllowed { aud } => {
+                f.write_str("the token is for")?;
+                for (index, audience) in aud.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "," };
+                    write!(f, "{separator} `{audience}`")?;
+                }
+                Ok(())
+            }
+            Self::ClaimMissing { claim } => write!(f, "the token has no claim `{claim}`"),
+            Self::ClaimNotForwardable { claim, problem } => {
+                write!(f, "the claim `{claim}` {problem}")
+            }
+            Self::NotConfigured => f.write_str("the filter has no policy"),
+            Self::Internal => f.write_str("the proxy refused what was asked of it"),
+        }
+    }
+}
+
+/// A value that a client controls, cut to what is kept as evidence.
+pub(super) fn evidence(text: &str) -> String {
+    match text.char_indices().nth(MAX_EVIDENCE_CHARS) {
+        None => text.to_owned(),
+        Some((end, _)) => {
+            let mut cut = text.get(..end).unwrap_or_default().to_owned();
+            cut.push('…');
+            cut
+        }
+    }
+}

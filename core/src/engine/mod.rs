@@ -1,0 +1,535 @@
+//! The engine: takes requests, answers and the time, and gives decisions and fetches.
+//!
+//! A request goes one way: match → extract → authenticate → authorize → mutate. Where it needs keys
+//! that are not there yet it waits, and goes the same way again when they are. Whoever drives the
+//! engine calls
+//!
+//! - [`Engine::handle_request`] for each request, [`Engine::handle_cancelled`] for one that is gone,
+//! - [`Engine::handle_answer`] for the answer to each fetch,
+//! - [`Engine::handle_timeout`] when the time of [`Engine::poll_timeout`] has come,
+//!
+//! and after each of them [`Engine::poll_fetch`], [`Engine::poll_decision`] and
+//! [`Engine::poll_event`] until they give nothing more. Calling any of them too often is harmless.
+
+mod authenticate;
+mod decision;
+mod explain;
+mod extract;
+mod mutate;
+mod setup;
+mod source;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use authenticate::{Bench, Verdict};
+pub use decision::{Decision, Denial, HeaderEdits, MAX_EVIDENCE_CHARS, Outcome, ProviderIndex};
+pub use mutate::MAX_CLAIM_HEADER_BYTES;
+pub use setup::SetupError;
+use source::Source;
+pub use source::{FetchAnswer, FetchFailure, FetchId, REFETCH_PAUSE};
+
+use crate::config::{Auth, Config, JwtAuth, RemoteJwks};
+use crate::jose::{Algorithm, JwkSet};
+use crate::matching::{MatchError, Matcher, Rule};
+use crate::request::Request;
+use crate::time::{Millis, Timestamp};
+
+/// How many requests may wait for keys at once in one engine.
+pub const MAX_WAITING: usize = 1024;
+
+/// How many bytes of tokens may wait for keys at once in one engine.
+pub const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
+
+/// How many events are kept for whoever does not poll them.
+const MAX_EVENTS: usize = 256;
+
+/// A request, as whoever drives the engine names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SourceIndex(usize);
+
+/// An issuer with its keys read.
+#[derive(Debug)]
+struct Provider {
+    name: String,
+    issuer: Option<String>,
+    audiences: Vec<String>,
+    algorithms: Vec<Algorithm>,
+    /// Seconds.
+    leeway: i64,
+    require_expiration: bool,
+    keys: ProviderKeys,
+}
+
+#[derive(Debug)]
+enum ProviderKeys {
+    Fixed(JwkSet),
+    Remote(SourceIndex),
+}
+
+/// An app with what is the same for all its routes.
+#[derive(Debug)]
+struct App {
+    slug: String,
+    auth: Auth,
+    routes: Vec<AppRoute>,
+    /// The headers that carry claims on any route, folded; see [`crate::request::fold_header_name`].
+    protected: Vec<Vec<u8>>,
+}
+
+/// A route, as far as it matters once it was matched.
+#[derive(Debug)]
+struct AppRoute {
+    /// The path of the policy, for explanations.
+    label: String,
+    auth: Auth,
+}
+
+/// A fetch to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fetch {
+    /// To be given back with the answer.
+    pub id: FetchId,
+    /// What to fetch and from where.
+    pub remote: RemoteJwks,
+}
+
+/// Something that an operator may want to know.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A JWK set was fetched.
+    KeysFetched {
+        /// From where.
+        url: String,
+        /// How many of its keys can be used.
+        usable: usize,
+        /// Why the others cannot, a line each, at most [`MAX_REPORTED_KEYS`].
+        rejected: Vec<String>,
+    },
+    /// A fetch brought no keys.
+    FetchFailed {
+        /// From where.
+        url: String,
+        /// Why.
+        failure: FetchFailure,
+        /// How long until the next one.
+        retry_in: Millis,
+    },
+    /// Keys behind their time to live are in use because the source fails. Once for each outage.
+    KeysStale {
+        /// From where they were fetched.
+        url: String,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeysFetched {
+                url,
+                usable,
+                rejected,
+            } => {
+                write!(f, "fetched {usable} usable keys from {url}")?;
+                for reason in rejected {
+                    write!(f, "; {reason}")?;
+                }
+                Ok(())
+            }
+            Self::FetchFailed {
+                url,
+                failure,
+                retry_in,
+            } => write!(f, "no keys from {url}: {failure}; next try in {retry_in}"),
+            Self::KeysStale { url } => write!(
+                f,
+                "the keys from {url} are older than their time to live and stay in use while fetching them fails"
+            ),
+        }
+    }
+}
+
+/// How many unusable keys of one set are reported by name.
+pub const MAX_REPORTED_KEYS: usize = 8;
+
+/// A request that waits for a source.
+#[derive(Debug)]
+struct Waiting {
+    rule: Rule,
+    token: Vec<u8>,
+    remove: Vec<Vec<u8>>,
+    /// Which one; none before it was judged.
+    source: Option<SourceIndex>,
+    deadline: Timestamp,
+    /// Whether it waits because of an unknown `kid`, which it may do once.
+    refetched: bool,
+}
+
+/// The engine. It owns its state and nothing else: no clock, no connection.
+#[derive(Debug)]
+pub struct Engine {
+    matcher: Matcher,
+    unmatched: crate::config::Unmatched,
+    apps: Vec<App>,
+    providers: Vec<Provider>,
+    sources: Vec<Source>,
+    waiting: BTreeMap<RequestId, Waiting>,
+    waiting_bytes: usize,
+    decided: VecDeque<(RequestId, Decision)>,
+    events: VecDeque<Event>,
+    next_fetch: u64,
+    /// State of a small generator that spreads the refreshes of many engines apart.
+    jitter: u64,
+}
+
+impl Engine {
+    /// An engine for a configuration. `environment` gives the value of an environment variable, `seed`
+    /// is any number that differs between engines.
+    ///
+    /// # Errors
+    /// Returns what in the configuration or the environment cannot be used; an engine that exists is
+    /// able to decide.
+    pub fn new(
+        config: Config,
+        environment: &dyn Fn(&str) -> Option<Vec<u8>>,
+        seed: u64,
+        now: Timestamp,
+    ) -> Result<Self, SetupError> {
+        setup::build(config, environment, seed, now)
+    }
+
+    /// Decides a request, or `None` when it has to wait: its decision comes from
+    /// [`poll_decision`](Self::poll_decision).
+    pub fn handle_request(
+        &mut self,
+        id: RequestId,
+        request: &Request<'_>,
+        now: Timestamp,
+    ) -> Option<Decision> {
+        // A request that comes again under the same name replaces the one that waited.
+        self.handle_cancelled(id);
+        let rule = match self.match_rule(request) {
+            Ok(Some(rule)) => rule,
+            Ok(None) => return Some(self.decide_unmatched(request)),
+            Err(denial) => return Some(Decision::denied(None, denial)),
+        };
+        let Some((app, auth)) = parts(&self.apps, rule) else {
+            return Some(Decision::denied(Some(rule), Denial::Internal));
+        };
+        let mut remove = spellings(request, |name| app.protects(name));
+        let Auth::Jwt(auth) = auth else {
+            return Some(Decision::allowed(rule, remove, Vec::new()));
+        };
+        let token = match extract::bearer_token(request) {
+            Ok(Some(token)) => token.to_vec(),
+            Ok(None) if auth.required => {
+                return Some(Decision::denied(Some(rule), Denial::TokenMissing));
+            }
+            Ok(None) => return Some(Decision::allowed(rule, remove, Vec::new())),
+            Err(denial) => return Some(Decision::denied(Some(rule), denial)),
+        };
+        if !auth.forward_token {
+            remove.extend(spellings(request, |name| name == b"authorization"));
+        }
+        let waiting = Waiting {
+            rule,
+            token,
+            remove,
+            source: None,
+            deadline: now.after(longest_wait(auth, &self.providers, &self.sources)),
+            refetched: false,
+        };
+        self.judge(id, waiting, now)
+    }
+
+    /// Forgets a request that is gone.
+    pub fn handle_cancelled(&mut self, id: RequestId) {
+        if let Some(waiting) = self.waiting.remove(&id) {
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.token.len());
+        }
+        self.decided.retain(|(decided, _)| *decided != id);
+    }
+
+    /// Takes the answer of a fetch. An answer that nobody waits for is ignored.
+    pub fn handle_answer(&mut self, id: FetchId, answer: FetchAnswer<'_>, now: Timestamp) {
+        let Some(at) = self.sources.iter().position(|source| source.awaits(id)) else {
+            return;
+        };
+        self.settle(SourceIndex(at), answer, now);
+    }
+
+    /// Does what is due: gives up fetches without answer and requests that waited too long.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        for at in 0..self.sources.len() {
+            if self
+                .sources
+                .get(at)
+                .is_some_and(|source| source.is_overdue(now))
+            {
+                self.settle(SourceIndex(at), FetchAnswer::NoResponse, now);
+            }
+        }
+        let expired: Vec<RequestId> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| waiting.deadline <= now)
+            .map(|(id, _)| *id)
+            .collect();
+        self.judge_again(expired, now);
+    }
+
+    /// The next fetch to make, if one is due.
+    pub fn poll_fetch(&mut self, now: Timestamp) -> Option<Fetch> {
+        let source = self.sources.iter_mut().find(|source| source.is_due(now))?;
+        let id = FetchId(self.next_fetch);
+        self.next_fetch = self.next_fetch.wrapping_add(1);
+        source.handle_started(id, now);
+        Some(Fetch {
+            id,
+            remote: source.remote.clone(),
+        })
+    }
+
+    /// The next decision about a request that waited.
+    pub fn poll_decision(&mut self) -> Option<(RequestId, Decision)> {
+        self.decided.pop_front()
+    }
+
+    /// The next thing to tell the operator.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) and [`poll_fetch`](Self::poll_fetch) have something
+    /// to do; `None` when they never will.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let sources = self.sources.iter().map(Source::next_event);
+        let waiting = self.waiting.values().map(|waiting| waiting.deadline);
+        sources.chain(waiting).min()
+    }
+
+    /// Whether a request waits.
+    pub fn is_waiting(&self, id: RequestId) -> bool {
+        self.waiting.contains_key(&id)
+    }
+
+    fn match_rule(&self, request: &Request<'_>) -> Result<Option<Rule>, Denial> {
+        let single = |name: &'static str| request.single(name).ok_or(Denial::PseudoHeader(name));
+        let (method, authority, path) =
+            (single(":method")?, single(":authority")?, single(":path")?);
+        self.matcher
+            .rule(authority, path, method)
+            .map_err(|error| match error {
+                MatchError::Path(error) => Denial::Path(error),
+                MatchError::Ambiguous => Denial::PathAmbiguous,
+            })
+    }
+
+    fn decide_unmatched(&self, request: &Request<'_>) -> Decision {
+        match self.unmatched {
+            crate::config::Unmatched::Deny => Decision::denied(None, Denial::NoAppMatched),
+            crate::config::Unmatched::Allow => Decision {
+                outcome: Outcome::Allow(HeaderEdits {
+                    remove: spellings(request, |name| {
+                        self.apps.iter().any(|app| app.protects(name))
+                    }),
+                    add: Vec::new(),
+                }),
+                rule: None,
+                provider: None,
+                kid: None,
+                cached_keys: false,
+            },
+        }
+    }
+
+    /// Judges the token of a request; keeps the request when it has to wait.
+    fn judge(&mut self, id: RequestId, mut waiting: Waiting, now: Timestamp) -> Option<Decision> {
+        let rule = waiting.rule;
+        let Some((_, Auth::Jwt(auth))) = parts(&self.apps, rule) else {
+            return Some(Decision::denied(Some(rule), Denial::Internal));
+        };
+        let waited = waiting.source.is_some();
+        let mut bench = Bench {
+            providers: &self.providers,
+            sources: &mut self.sources,
+            now,
+            deadline: waiting.deadline,
+            may_refetch: !waiting.refetched,
+            used_remote_keys: false,
+        };
+        let judgement = bench.judge(&waiting.token, auth);
+        let cached_keys = bench.used_remote_keys && !waited;
+        let outcome = match judgement.verdict {
+            Verdict::Accepted(add) => Outcome::Allow(HeaderEdits {
+                remove: waiting.remove,
+                add,
+            }),
+            Verdict::Refused(denial) => Outcome::Deny(denial),
+            Verdict::Needs(source) if self.may_wait(&waiting, now) => {
+                waiting.refetched |= self
+                    .sources
+                    .get(source.0)
+                    .is_some_and(|source| source.usable(now).is_some());
+                waiting.source = Some(source);
+                self.waiting_bytes = self.waiting_bytes.saturating_add(waiting.token.len());
+                self.waiting.insert(id, waiting);
+                return None;
+            }
+            Verdict::Needs(source) if waiting.deadline <= now => Outcome::Deny(
+                self.sources
+                    .get(source.0)
+                    .map_or(Denial::Internal, authenticate::unavailable),
+            ),
+            Verdict::Needs(_) => Outcome::Deny(Denial::WaitingLimit),
+        };
+        Some(Decision {
+            outcome,
+            rule: Some(rule),
+            cached_keys,
+            provider: judgement.provider,
+            kid: judgement.kid,
+        })
+    }
+
+    fn may_wait(&self, waiting: &Waiting, now: Timestamp) -> bool {
+        waiting.deadline > now
+            && self.waiting.len() < MAX_WAITING
+            && self.waiting_bytes.saturating_add(waiting.token.len()) <= MAX_WAITING_BYTES
+    }
+
+    /// Judges requests that waited once more.
+    fn judge_again(&mut self, ids: Vec<RequestId>, now: Timestamp) {
+        for id in ids {
+            let Some(waiting) = self.waiting.remove(&id) else {
+                continue;
+            };
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.token.len());
+            if let Some(decision) = self.judge(id, waiting, now) {
+                self.decided.push_back((id, decision));
+            }
+        }
+    }
+
+    /// Gives the source its answer and judges the requests that waited for it.
+    fn settle(&mut self, index: SourceIndex, answer: FetchAnswer<'_>, now: Timestamp) {
+        let jitter = self.next_jitter();
+        let Some(source) = self.sources.get_mut(index.0) else {
+            return;
+        };
+        let url = source.remote.url.clone();
+        let event = match source.handle_answer(answer, jitter, now) {
+            Ok(keys) => Event::KeysFetched {
+                url: url.clone(),
+                usable: keys.keys().len(),
+                rejected: keys
+                    .rejected()
+                    .iter()
+                    .take(MAX_REPORTED_KEYS)
+                    .map(ToString::to_string)
+                    .collect(),
+            },
+            Err(failure) => Event::FetchFailed {
+                url: url.clone(),
+                failure,
+                retry_in: source.next_event().since(now),
+            },
+        };
+        let stale = source.turned_stale(now);
+        self.push_event(event);
+        if stale {
+            self.push_event(Event::KeysStale { url });
+        }
+        let waited: Vec<RequestId> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| waiting.source == Some(index))
+            .map(|(id, _)| *id)
+            .collect();
+        self.judge_again(waited, now);
+    }
+
+    fn push_event(&mut self, event: Event) {
+        if self.events.len() < MAX_EVENTS {
+            self.events.push_back(event);
+        }
+    }
+
+    /// A number below 1000 (SplitMix64). It spreads load; nothing secret depends on it.
+    fn next_jitter(&mut self) -> u64 {
+        self.jitter = self.jitter.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.jitter;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % 1000
+    }
+}
+
+impl Decision {
+    fn denied(rule: Option<Rule>, denial: Denial) -> Self {
+        Self {
+            outcome: Outcome::Deny(denial),
+            rule,
+            provider: None,
+            kid: None,
+            cached_keys: false,
+        }
+    }
+
+    fn allowed(rule: Rule, remove: Vec<Vec<u8>>, add: Vec<(String, String)>) -> Self {
+        Self {
+            outcome: Outcome::Allow(HeaderEdits { remove, add }),
+            rule: Some(rule),
+            provider: None,
+            kid: None,
+            cached_keys: false,
+        }
+    }
+}
+
+impl App {
+    /// Whether a header of that folded name carries a claim on any route of the app.
+    fn protects(&self, folded: &[u8]) -> bool {
+        self.protected.iter().any(|name| name == folded)
+    }
+}
+
+/// The app of a rule, and what a request needs to pass there.
+fn parts(apps: &[App], rule: Rule) -> Option<(&App, &Auth)> {
+    let app = apps.get(rule.app.0)?;
+    match rule.route {
+        None => Some((app, &app.auth)),
+        Some(route) => Some((app, &app.routes.get(route.0)?.auth)),
+    }
+}
+
+/// How long a request may wait: as long as the slowest of its sources may take to answer.
+fn longest_wait(auth: &JwtAuth, providers: &[Provider], sources: &[Source]) -> Millis {
+    auth.providers
+        .iter()
+        .filter_map(|index| providers.get(usize::try_from(*index).ok()?))
+        .filter_map(|provider| match provider.keys {
+            ProviderKeys::Remote(index) => sources.get(index.0),
+            ProviderKeys::Fixed(_) => None,
+        })
+        .map(|source| Millis(source.remote.timeout_ms))
+        .max()
+        .unwrap_or(Millis(0))
+}
+
+/// The names of a request that fold to one that `protected` knows, as the request spells them.
+fn spellings(request: &Request<'_>, protected: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
+    request
+        .spellings_of(protected)
+        .into_iter()
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

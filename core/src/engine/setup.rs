@@ -1,0 +1,376 @@
+//! From a configuration to an engine.
+//!
+//! `compile-policy` has refused what is wrong in a policy. What is checked here once more is what the
+//! engine relies on, since a configuration may come from elsewhere; and what only the environment of
+//! the proxy can tell.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::source::Source;
+use super::{App, AppRoute, Engine, Provider, ProviderKeys, SourceIndex};
+use crate::config::{self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, KeySource};
+use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError};
+use crate::matching::Matcher;
+use crate::request::fold_header_name;
+use crate::time::Timestamp;
+
+/// Why a configuration gives no engine.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// It is not JSON, or not of the form that this build reads.
+    Malformed(serde_json::Error),
+    /// It was compiled for another version of the filter.
+    Version {
+        /// The version of the configuration.
+        found: u32,
+    },
+    /// Something that `compile-policy` always writes is missing or of no use.
+    Inconsistent {
+        /// Where: the provider's or app's name.
+        place: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A JWK set that the engine cannot read.
+    Keys {
+        /// The provider.
+        provider: String,
+        /// Why.
+        error: JwkSetError,
+    },
+    /// An environment variable is not set, or was not passed on by the proxy.
+    VariableMissing {
+        /// The variable.
+        name: String,
+    },
+    /// An environment variable holds no shared secret that may be used.
+    Secret {
+        /// The variable.
+        name: String,
+        /// Why.
+        error: KeyError,
+    },
+    /// An environment variable holds no public key that may be used.
+    PublicKey {
+        /// The variable.
+        name: String,
+        /// Why.
+        error: PemError,
+    },
+    /// An environment variable holds no key that the provider's algorithms can use.
+    NoUsableKey {
+        /// The variable.
+        name: String,
+    },
+    /// An environment variable is no whole number from 1 to 86400.
+    Seconds {
+        /// The variable.
+        name: &'static str,
+    },
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => write!(
+                f,
+                "the configuration is not one that `nexusctl compile-policy` wrote: {error}"
+            ),
+            Self::Version { found } => write!(
+                f,
+                "the configuration has version {found}, this filter reads version {FORMAT_VERSION}; \
+                 compile the policy with the `nexusctl` of the same release"
+            ),
+            Self::Inconsistent { place, problem } => write!(f, "`{place}` {problem}"),
+            Self::Keys { provider, error } => {
+                write!(
+                    f,
+                    "the keys of the provider `{provider}` cannot be used: {error}"
+                )
+            }
+            Self::VariableMissing { name } => write!(
+                f,
+                "the environment variable `{name}` is not set; \
+                 pass it on by `vm_config.environment_variables.host_env_keys`"
+            ),
+            Self::Secret { name, error } => write!(
+                f,
+                "the environment variable `{name}` holds no secret that may be used: {error}"
+            ),
+            Self::PublicKey { name, error } => write!(
+                f,
+                "the environment variable `{name}` holds no public key that may be used: {error}"
+            ),
+            Self::NoUsableKey { name } => write!(
+                f,
+                "the environment variable `{name}` holds no key for an algorithm that the provider allows"
+            ),
+            Self::Seconds { name } => write!(
+                f,
+                "the environment variable `{name}` is not a whole number of seconds from 1 to 86400"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for SetupError {}
+
+/// The longest time to live of fetched keys, in seconds.
+const LONGEST_TTL_SECS: u64 = 86_400;
+
+impl Config {
+    /// Reads what `compile-policy` wrote.
+    ///
+    /// # Errors
+    /// [`SetupError::Malformed`] or [`SetupError::Version`].
+    pub fn parse(json: &[u8]) -> Result<Self, SetupError> {
+        /// The version alone, so that a configuration of another version is told as one.
+        #[derive(serde::Deserialize)]
+        struct Version {
+            nexus: u32,
+        }
+        let version: Version = serde_json::from_slice(json).map_err(SetupError::Malformed)?;
+        if version.nexus != FORMAT_VERSION {
+            return Err(SetupError::Version {
+                found: version.nexus,
+            });
+        }
+        serde_json::from_slice(json).map_err(SetupError::Malformed)
+    }
+}
+
+pub(super) fn build(
+    config: Config,
+    environment: &dyn Fn(&str) -> Option<Vec<u8>>,
+    seed: u64,
+    now: Timestamp,
+) -> Result<Engine, SetupError> {
+    if config.nexus != FORMAT_VERSION {
+        return Err(SetupError::Version {
+            found: config.nexus,
+        });
+    }
+    let mut sources = Sources {
+        default_ttl_secs: default_ttl_secs(environment)?,
+        now,
+        list: Vec::new(),
+    };
+    let mut providers = Vec::with_capacity(config.providers.len());
+    for provider in config.providers {
+        providers.push(read_provider(provider, environment, &mut sources)?);
+    }
+    for app in &config.apps {
+        check_app(app, providers.len())?;
+    }
+    Ok(Engine {
+        matcher: Matcher::new(&config.apps),
+        unmatched: config.unmatched,
+        apps: config.apps.into_iter().map(read_app).collect(),
+        providers,
+        sources: sources.list,
+        waiting: BTreeMap::new(),
+        waiting_bytes: 0,
+        decided: VecDeque::new(),
+        events: VecDeque::new(),
+        next_fetch: 0,
+        jitter: seed,
+    })
+}
+
+/// What the environment says about the time to live of fetched keys.
+fn default_ttl_secs(
+    environment: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Option<u64>, SetupError> {
+    let Some(value) = environment(CACHE_TTL_VARIABLE) else {
+        return Ok(None);
+    };
+    core::str::from_utf8(&value)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .filter(|seconds| (1..=LONGEST_TTL_SECS).contains(seconds))
+        .map(Some)
+        .ok_or(SetupError::Seconds {
+            name: CACHE_TTL_VARIABLE,
+        })
+}
+
+struct Sources {
+    default_ttl_secs: Option<u64>,
+    now: Timestamp,
+    list: Vec<Source>,
+}
+
+impl Sources {
+    /// The source of that URL; providers that share one share its keys and its fetches.
+    fn index_of(&mut self, remote: config::RemoteJwks) -> SourceIndex {
+        let known = self.list.iter().position(|source| source.remote == remote);
+        SourceIndex(known.unwrap_or_else(|| {
+            self.list
+                .push(Source::new(remote, self.default_ttl_secs, self.now));
+            self.list.len().saturating_sub(1)
+        }))
+    }
+}
+
+fn read_provider(
+    provider: config::Provider,
+    environment: &dyn Fn(&str) -> Option<Vec<u8>>,
+    sources: &mut Sources,
+) -> Result<Provider, SetupError> {
+    let inconsistent = |problem| SetupError::Inconsistent {
+        place: provider.name.clone(),
+        problem,
+    };
+    if provider.algorithms.is_empty() {
+        return Err(inconsistent("allows no algorithm"));
+    }
+    let leeway = i64::try_from(provider.clock_skew_secs)
+        .map_err(|_| inconsistent("has a clock skew that is too large"))?;
+    let keys = match provider.keys {
+        KeySource::Jwks(jwks) => {
+            let text = jwks.to_string();
+            ProviderKeys::Fixed(JwkSet::parse(text.as_bytes(), KeyOrigin::Local).map_err(
+                |error| SetupError::Keys {
+                    provider: provider.name.clone(),
+                    error,
+                },
+            )?)
+        }
+        KeySource::Remote(remote) => {
+            if provider.algorithms.iter().any(|alg| alg.is_symmetric()) {
+                return Err(inconsistent(
+                    "allows a symmetric algorithm with a remote key set",
+                ));
+            }
+            ProviderKeys::Remote(sources.index_of(remote))
+        }
+        KeySource::SecretEnv(name) => {
+            let secret = variable(environment, &name)?;
+            ProviderKeys::Fixed(
+                JwkSet::from_secret(&secret, &provider.algorithms)
+                    .map_err(|error| SetupError::Secret { name, error })?,
+            )
+        }
+        KeySource::PublicKeyEnv(name) => {
+            let pem = variable(environment, &name)?;
+            let keys = JwkSet::from_pem(&pem).map_err(|error| SetupError::PublicKey {
+                name: name.clone(),
+                error,
+            })?;
+            if !serves(&keys, &provider.algorithms) {
+                return Err(SetupError::NoUsableKey { name });
+            }
+            ProviderKeys::Fixed(keys)
+        }
+    };
+    Ok(Provider {
+        name: provider.name,
+        issuer: provider.issuer,
+        audiences: provider.audiences,
+        algorithms: provider.algorithms,
+        leeway,
+        require_expiration: provider.require_expiration,
+        keys,
+    })
+}
+
+fn variable(
+    environment: &dyn Fn(&str) -> Option<Vec<u8>>,
+    name: &str,
+) -> Result<Vec<u8>, SetupError> {
+    environment(name).ok_or_else(|| SetupError::VariableMissing { name: name.into() })
+}
+
+/// Whether any key of the set may be used with an algorithm that is allowed.
+fn serves(keys: &JwkSet, allowed: &[Algorithm]) -> bool {
+    keys.keys()
+        .iter()
+        .any(|key| key.algorithms().iter().any(|alg| allowed.contains(alg)))
+}
+
+fn check_app(app: &config::App, providers: usize) -> Result<(), SetupError> {
+    let inconsistent = |problem| {
+        Err(SetupError::Inconsistent {
+            place: app.slug.clone(),
+            problem,
+        })
+    };
+    if app.hosts.is_empty() {
+        return inconsistent("has no host");
+    }
+    if !app.path.starts_with('/') {
+        return inconsistent("has a path that is not absolute");
+    }
+    for auth in core::iter::once(&app.auth).chain(app.routes.iter().map(|route| &route.auth)) {
+        let Auth::Jwt(auth) = auth else {
+            continue;
+        };
+        if auth.providers.is_empty() {
+            return inconsistent("names no provider");
+        }
+        let known = |index: &u32| usize::try_from(*index).is_ok_and(|index| index < providers);
+        if !auth.providers.iter().all(known) {
+            return inconsistent("names a provider that does not exist");
+        }
+        if !auth
+            .claim_headers
+            .iter()
+            .all(|entry| is_header_name(&entry.header))
+        {
+            return inconsistent("forwards a claim in something that is no header name");
+        }
+    }
+    Ok(())
+}
+
+/// A field name (RFC 9110 §5.1) in lower case, which no pseudo-header is.
+fn is_header_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+}
+
+fn read_app(app: config::App) -> App {
+    let mut protected: Vec<Vec<u8>> = core::iter::once(&app.auth)
+        .chain(app.routes.iter().map(|route| &route.auth))
+        .filter_map(|auth| match auth {
+            Auth::Jwt(auth) => Some(auth),
+            Auth::None => None,
+        })
+        .flat_map(|auth| &auth.claim_headers)
+        .map(|entry| fold_header_name(&entry.header))
+        .collect();
+    protected.sort_unstable();
+    protected.dedup();
+    App {
+        slug: app.slug,
+        auth: app.auth,
+        routes: app
+            .routes
+            .into_iter()
+            .map(|route| AppRoute {
+                label: label(&route),
+                auth: route.auth,
+            })
+            .collect(),
+        protected,
+    }
+}
+
+/// A route as the policy writes it: `GET,HEAD /files/*`.
+fn label(route: &config::Route) -> String {
+    let mut label = route.methods.join(",");
+    if !label.is_empty() {
+        label.push(' ');
+    }
+    label.push_str(&route.path);
+    if route.prefix {
+        label.push_str(if route.path.ends_with('/') { "*" } else { "/*" });
+    }
+    label
+}

@@ -1,0 +1,333 @@
+//! The host's functions (proxy-wasm ABI 0.2.1), as calls that return results.
+//!
+//! The SDK's own wrappers panic on a status that they do not expect and on header bytes that are not
+//! UTF-8, and its `Status` is an `enum` that a host could fill with a number it has no name for. Here
+//! a status is a number, and what a host says is checked before it is believed. The one call that has
+//! to go through the SDK is [`http_call`]: its dispatcher drops answers to calls that it did not make.
+
+#![expect(unsafe_code, reason = "the host's functions are foreign functions")]
+
+use std::ptr::null_mut;
+use std::time::Duration;
+
+use proxy_wasm::types::Status;
+
+/// What the host said instead of `Ok`, as a number of the ABI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HostError(pub(crate) u32);
+
+/// `InternalFailure`: also for an answer of the host that makes no sense.
+const INTERNAL_FAILURE: HostError = HostError(10);
+
+/// The levels of the host's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LogLevel {
+    Debug = 1,
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+}
+
+/// The header maps that the filter uses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Map {
+    Request = 0,
+    CallResponse = 6,
+}
+
+/// The buffers that the filter uses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Buffer {
+    CallResponseBody = 4,
+    PluginConfiguration = 7,
+}
+
+mod sys {
+    #[link(wasm_import_module = "env")]
+    unsafe extern "C" {
+        pub(super) fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
+        pub(super) fn proxy_get_log_level(level: *mut u32) -> u32;
+        pub(super) fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+        pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+        pub(super) fn proxy_get_buffer_bytes(
+            buffer: u32,
+            start: usize,
+            max_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_get_header_map_pairs(
+            map: u32,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_get_header_map_value(
+            map: u32,
+            key: *const u8,
+            key_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_replace_header_map_value(
+            map: u32,
+            key: *const u8,
+            key_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
+        pub(super) fn proxy_remove_header_map_value(
+            map: u32,
+            key: *const u8,
+            key_size: usize,
+        ) -> u32;
+        pub(super) fn proxy_continue_stream(stream: u32) -> u32;
+        pub(super) fn proxy_send_local_response(
+            status: u32,
+            details: *const u8,
+            details_size: usize,
+            body: *const u8,
+            body_size: usize,
+            headers: *const u8,
+            headers_size: usize,
+            grpc_status: i32,
+        ) -> u32;
+        pub(super) fn proxy_set_effective_context(context: u32) -> u32;
+        pub(super) fn proxy_define_metric(
+            kind: u32,
+            name: *const u8,
+            name_size: usize,
+            id: *mut u32,
+        ) -> u32;
+        pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    }
+}
+
+const fn check(status: u32) -> Result<(), HostError> {
+    match status {
+        0 => Ok(()),
+        other => Err(HostError(other)),
+    }
+}
+
+/// Takes over memory that the host filled: `proxy_on_memory_allocate` gave it `size` bytes.
+fn take(data: *mut u8, size: usize) -> Vec<u8> {
+    if data.is_null() || size == 0 {
+        return Vec::new();
+    }
+    // SAFETY: the host got `data` from this module's `proxy_on_memory_allocate(size)`, which leaks a
+    // boxed slice of exactly `size` bytes for the caller to own, and it hands it over once.
+    unsafe { Vec::from_raw_parts(data, size, size) }
+}
+
+/// Writes a line to the host's log. A log that fails is not worth failing for.
+pub(crate) fn log(level: LogLevel, message: &str) {
+    // SAFETY: pointer and length are of one live string.
+    unsafe {
+        sys::proxy_log(level as u32, message.as_ptr(), message.len());
+    }
+}
+
+/// Whether the host keeps lines of this level; a host that does not say keeps those above `Debug`.
+pub(crate) fn logs(level: LogLevel) -> bool {
+    let mut threshold = LogLevel::Info as u32;
+    // SAFETY: the pointer is to a live local.
+    let status = unsafe { sys::proxy_get_log_level(&mut threshold) };
+    match check(status) {
+        Ok(()) => threshold <= level as u32,
+        Err(_) => LogLevel::Info <= level,
+    }
+}
+
+/// Nanoseconds since the epoch.
+pub(crate) fn now_nanos() -> Result<u64, HostError> {
+    let mut time = 0;
+    // SAFETY: the pointer is to a live local.
+    check(unsafe { sys::proxy_get_current_time_nanoseconds(&mut time) })?;
+    Ok(time)
+}
+
+/// Asks for a tick of the root context every `millis` milliseconds; 0 for none.
+pub(crate) fn set_tick_period(millis: u32) -> Result<(), HostError> {
+    // SAFETY: no pointer is passed.
+    check(unsafe { sys::proxy_set_tick_period_milliseconds(millis) })
+}
+
+/// Up to `max_size` bytes of a buffer.
+pub(crate) fn buffer(buffer: Buffer, max_size: usize) -> Result<Vec<u8>, HostError> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the pointers are to live locals.
+    let status =
+        unsafe { sys::proxy_get_buffer_bytes(buffer as u32, 0, max_size, &mut data, &mut size) };
+    match status {
+        // An empty buffer is told as one that is not there.
+        1 => Ok(Vec::new()),
+        other => check(other).map(|()| take(data, size)),
+    }
+}
+
+/// All pairs of a header map.
+pub(crate) fn pairs(map: Map) -> Result<Pairs, HostError> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the pointers are to live locals.
+    check(unsafe { sys::proxy_get_header_map_pairs(map as u32, &mut data, &mut size) })?;
+    Ok(Pairs(take(data, size)))
+}
+
+/// The first value of a header.
+pub(crate) fn first_value(map: Map, name: &str) -> Result<Vec<u8>, HostError> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the pointers are to a live string and to live locals.
+    check(unsafe {
+        sys::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), &mut data, &mut size)
+    })?;
+    Ok(take(data, size))
+}
+
+/// Sets a header of the request to one value.
+pub(crate) fn replace_request_header(name: &str, value: &str) -> Result<(), HostError> {
+    // SAFETY: pointers and lengths are of live strings.
+    check(unsafe {
+        sys::proxy_replace_header_map_value(
+            Map::Request as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Removes every value of a header of the request.
+pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), HostError> {
+    // SAFETY: pointer and length are of one live slice.
+    check(unsafe {
+        sys::proxy_remove_header_map_value(Map::Request as u32, name.as_ptr(), name.len())
+    })
+}
+
+/// Lets the request of the effective context go on.
+pub(crate) fn continue_request() -> Result<(), HostError> {
+    // SAFETY: no pointer is passed.
+    check(unsafe { sys::proxy_continue_stream(0) })
+}
+
+/// Answers the request of the effective context. `details` end up in Envoy's response code details.
+pub(crate) fn send_local_response(
+    status: u16,
+    details: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<(), HostError> {
+    let headers = serialize(headers)?;
+    // SAFETY: pointers and lengths are of live strings and slices. -1 is no gRPC status.
+    check(unsafe {
+        sys::proxy_send_local_response(
+            u32::from(status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            -1,
+        )
+    })
+}
+
+/// Makes another context the one that the following calls are about.
+pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {
+    // SAFETY: no pointer is passed.
+    check(unsafe { sys::proxy_set_effective_context(context) })
+}
+
+/// Defines a counter, or finds the one of that name.
+pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
+    let mut id = 0;
+    // SAFETY: the pointers are to a live string and a live local. 0 is a counter.
+    check(unsafe { sys::proxy_define_metric(0, name.as_ptr(), name.len(), &mut id) })?;
+    Ok(id)
+}
+
+/// Adds one to a counter.
+pub(crate) fn increment(id: u32) -> Result<(), HostError> {
+    // SAFETY: no pointer is passed.
+    check(unsafe { sys::proxy_increment_metric(id, 1) })
+}
+
+/// Sends a request without body; the token comes back with the answer.
+pub(crate) fn http_call(
+    cluster: &str,
+    headers: Vec<(&str, &str)>,
+    timeout: Duration,
+) -> Result<u32, HostError> {
+    proxy_wasm::hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout)
+        .map_err(|status: Status| HostError(status as u32))
+}
+
+/// Pairs in the ABI's form: their number, the lengths of all, then all names and values, each with a NUL.
+fn serialize(pairs: &[(&str, &str)]) -> Result<Vec<u8>, HostError> {
+    let length = |text: &str| {
+        u32::try_from(text.len())
+            .map(u32::to_le_bytes)
+            .map_err(|_| INTERNAL_FAILURE)
+    };
+    let count = u32::try_from(pairs.len()).map_err(|_| INTERNAL_FAILURE)?;
+    let mut bytes = Vec::from(count.to_le_bytes());
+    for (name, value) in pairs {
+        bytes.extend(length(name)?);
+        bytes.extend(length(value)?);
+    }
+    for (name, value) in pairs {
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(0);
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.push(0);
+    }
+    Ok(bytes)
+}
+
+/// A name and a value.
+pub(crate) type Pair<'p> = (&'p [u8], &'p [u8]);
+
+/// The pairs of a header map as the host serialized them.
+pub(crate) struct Pairs(Vec<u8>);
+
+impl Pairs {
+    /// The names and values.
+    ///
+    /// # Errors
+    /// When the bytes are not in the ABI's form.
+    pub(crate) fn parse(&self) -> Result<Vec<Pair<'_>>, HostError> {
+        self.parse_checked().ok_or(INTERNAL_FAILURE)
+    }
+
+    fn parse_checked(&self) -> Option<Vec<Pair<'_>>> {
+        if self.0.is_empty() {
+            return Some(Vec::new());
+        }
+        let (count, mut lengths) = read_length(&self.0)?;
+        let mut data = lengths.get(count.checked_mul(8)?..)?;
+        let mut pairs = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (name_length, rest) = read_length(lengths)?;
+            let (value_length, rest) = read_length(rest)?;
+            lengths = rest;
+            let (name, rest) = read_text(data, name_length)?;
+            let (value, rest) = read_text(rest, value_length)?;
+            data = rest;
+            pairs.push((name, value));
+        }
+        Some(pairs)
+    }
+}
+
+fn read_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    Some((usize::try_from(u32::from_le_bytes(*length)).ok()?, rest))
+}
+
+/// A text and what stands behind its NUL.
+fn read_text(bytes: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
+    let (text, rest) = bytes.split_at_checked(length)?;
+    Some((text, rest.get(1..)?))
+}

@@ -1,0 +1,75 @@
+//! The filter's counters. Envoy shows them as `wasmcustom.nexus.…`.
+
+use std::collections::BTreeMap;
+
+use nexus_core::engine::FetchFailure;
+use nexus_core::reason::Reason;
+
+use crate::host;
+
+/// Counters by what they count. One that the host refuses to define is not counted.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    allowed: Option<u32>,
+    denied: BTreeMap<Reason, u32>,
+    fetched: Option<u32>,
+    fetch_failed: BTreeMap<&'static str, u32>,
+    cache_hit: Option<u32>,
+    cache_miss: Option<u32>,
+}
+
+impl Metrics {
+    /// Defines every counter, so that all of them are there from the start.
+    pub(crate) fn define() -> Self {
+        let counter = |name: &str| host::define_counter(&format!("nexus.{name}")).ok();
+        Self {
+            allowed: counter("allowed"),
+            denied: Reason::ALL
+                .iter()
+                .filter_map(|reason| {
+                    Some((*reason, counter(&format!("denied.{}", reason.code()))?))
+                })
+                .collect(),
+            fetched: counter("jwks_fetch.success"),
+            fetch_failed: FetchFailure::CODES
+                .into_iter()
+                .filter_map(|code| Some((code, counter(&format!("jwks_fetch.{code}"))?)))
+                .collect(),
+            cache_hit: counter("jwks_cache.hit"),
+            cache_miss: counter("jwks_cache.miss"),
+        }
+    }
+
+    pub(crate) fn count_allowed(&self) {
+        count(self.allowed);
+    }
+
+    pub(crate) fn count_denied(&self, reason: Reason) {
+        count(self.denied.get(&reason).copied());
+    }
+
+    pub(crate) fn count_fetched(&self) {
+        count(self.fetched);
+    }
+
+    pub(crate) fn count_fetch_failed(&self, failure: &FetchFailure) {
+        count(self.fetch_failed.get(failure.code()).copied());
+    }
+
+    /// A request was judged with keys that were there already.
+    pub(crate) fn count_cache_hit(&self) {
+        count(self.cache_hit);
+    }
+
+    /// A request has to wait for keys.
+    pub(crate) fn count_cache_miss(&self) {
+        count(self.cache_miss);
+    }
+}
+
+fn count(counter: Option<u32>) {
+    if let Some(id) = counter {
+        // A host that defined a counter counts; nothing depends on it.
+        let _ = host::increment(id);
+    }
+}

@@ -1,0 +1,255 @@
+//! One configuration at work: the engine, the fetches under way, the counters.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::os::wasi::ffi::OsStringExt;
+use std::time::Duration;
+
+use nexus_core::config::Config;
+use nexus_core::engine::{
+    Decision, Engine, Event, FetchAnswer, FetchId, Outcome, RequestId, SetupError,
+};
+use nexus_core::jose::MAX_JWKS_BYTES;
+use nexus_core::request::Request;
+use nexus_core::time::Timestamp;
+
+use crate::host::{self, Buffer, HostError, LogLevel, Map};
+use crate::metrics::Metrics;
+use crate::reply::{self, Applied};
+
+/// The longest pause between ticks, in milliseconds.
+const LONGEST_TICK: u64 = 3_600_000;
+
+/// Why a configuration is refused.
+#[derive(Debug)]
+pub(crate) enum ConfigureError {
+    /// The host does not hand it out, or does not tell the time.
+    Host(HostError),
+    /// There is none.
+    Empty,
+    /// The engine cannot work with it.
+    Setup(SetupError),
+}
+
+impl fmt::Display for ConfigureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(HostError(status)) => {
+                write!(
+                    f,
+                    "the proxy does not hand out the configuration: status {status}"
+                )
+            }
+            Self::Empty => f.write_str(
+                "there is no configuration; give the filter what `nexusctl compile-policy` writes",
+            ),
+            Self::Setup(error) => error.fmt(f),
+        }
+    }
+}
+
+/// A configuration that was accepted.
+pub(crate) struct Plugin {
+    root: u32,
+    engine: Engine,
+    /// The fetches under way, by the host's token.
+    fetches: BTreeMap<u32, FetchId>,
+    metrics: Metrics,
+    /// When the host was asked for the next tick.
+    tick: Option<Timestamp>,
+}
+
+impl Plugin {
+    /// Reads the configuration of the root context. Fetching starts with the first tick: while a proxy
+    /// configures its filters its clusters may not be there yet.
+    pub(crate) fn configure(root: u32, size: usize) -> Result<Self, ConfigureError> {
+        let json = host::buffer(Buffer::PluginConfiguration, size).map_err(ConfigureError::Host)?;
+        if json.is_empty() {
+            return Err(ConfigureError::Empty);
+        }
+        let nanos = host::now_nanos().map_err(ConfigureError::Host)?;
+        let config = Config::parse(&json).map_err(ConfigureError::Setup)?;
+        let engine = Engine::new(config, &environment, nanos, timestamp(nanos))
+            .map_err(ConfigureError::Setup)?;
+        let mut plugin = Self {
+            root,
+            engine,
+            fetches: BTreeMap::new(),
+            metrics: Metrics::define(),
+            tick: None,
+        };
+        plugin.schedule(timestamp(nanos));
+        Ok(plugin)
+    }
+
+    /// Decides the request of the effective context; `None` when it has to wait.
+    pub(crate) fn handle_request(&mut self, id: RequestId) -> Option<Decision> {
+        let (Ok(pairs), Ok(nanos)) = (host::pairs(Map::Request), host::now_nanos()) else {
+            return Some(self.report(reply::internal()));
+        };
+        let Ok(headers) = pairs.parse() else {
+            return Some(self.report(reply::internal()));
+        };
+        let now = timestamp(nanos);
+        match self.engine.handle_request(id, &Request::new(&headers), now) {
+            Some(decision) => Some(self.report(decision)),
+            None => {
+                self.metrics.count_cache_miss();
+                self.schedule(now);
+                None
+            }
+        }
+    }
+
+    /// Whether a request still waits.
+    pub(crate) fn is_waiting(&self, id: RequestId) -> bool {
+        self.engine.is_waiting(id)
+    }
+
+    /// Forgets a request whose client is gone.
+    pub(crate) fn handle_cancelled(&mut self, id: RequestId) {
+        self.engine.handle_cancelled(id);
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_tick(&mut self) {
+        self.tick = None;
+        if let Ok(nanos) = host::now_nanos() {
+            let now = timestamp(nanos);
+            self.engine.handle_timeout(now);
+            self.drive(now);
+        }
+    }
+
+    /// Takes the answer of a fetch. Without headers there was no response.
+    pub(crate) fn handle_answer(&mut self, token: u32, headers: usize, body_size: usize) {
+        let (Some(id), Ok(nanos)) = (self.fetches.remove(&token), host::now_nanos()) else {
+            return;
+        };
+        let now = timestamp(nanos);
+        // One byte more than the limit shows the engine that it was crossed.
+        let size = body_size.min(MAX_JWKS_BYTES.saturating_add(1));
+        let response = match headers {
+            0 => None,
+            _ => status().zip(host::buffer(Buffer::CallResponseBody, size).ok()),
+        };
+        let answer = match &response {
+            Some((status, body)) => FetchAnswer::Response {
+                status: *status,
+                body,
+            },
+            None => FetchAnswer::NoResponse,
+        };
+        self.engine.handle_answer(id, answer, now);
+        self.drive(now);
+    }
+
+    /// Carries out what the engine has to say, from the root context.
+    fn drive(&mut self, now: Timestamp) {
+        while let Some(fetch) = self.engine.poll_fetch(now) {
+            let headers = vec![
+                (":method", "GET"),
+                (":scheme", fetch.remote.scheme.as_str()),
+                (":authority", fetch.remote.authority.as_str()),
+                (":path", fetch.remote.path.as_str()),
+                ("accept", "application/jwk-set+json, application/json"),
+                ("user-agent", concat!("nexus/", env!("CARGO_PKG_VERSION"))),
+            ];
+            let timeout = Duration::from_millis(fetch.remote.timeout_ms);
+            match host::http_call(&fetch.remote.cluster, headers, timeout) {
+                Ok(token) => {
+                    self.fetches.insert(token, fetch.id);
+                }
+                Err(_) => self
+                    .engine
+                    .handle_answer(fetch.id, FetchAnswer::NotSent, now),
+            }
+        }
+        while let Some((id, decision)) = self.engine.poll_decision() {
+            self.resume(id, decision);
+        }
+        while let Some(event) = self.engine.poll_event() {
+            self.tell(&event);
+        }
+        self.schedule(now);
+    }
+
+    /// Lets a request that waited go on, or answers it. One whose stream is gone is skipped.
+    fn resume(&mut self, id: RequestId, decision: Decision) {
+        if host::set_effective_context(id.0).is_err() {
+            return;
+        }
+        let decision = self.report(decision);
+        if reply::apply(&decision) == Applied::Passed {
+            if let Err(HostError(status)) = host::continue_request() {
+                host::log(
+                    LogLevel::Error,
+                    &format!("nexus: the proxy refused to continue a request with status {status}"),
+                );
+            }
+        }
+        // Ticks and callouts are the root context's; a host always knows it.
+        let _ = host::set_effective_context(self.root);
+    }
+
+    /// Counts a decision, and explains it to those who listen.
+    fn report(&self, decision: Decision) -> Decision {
+        if decision.cached_keys {
+            self.metrics.count_cache_hit();
+        }
+        match &decision.outcome {
+            Outcome::Allow(_) => self.metrics.count_allowed(),
+            Outcome::Deny(denial) => self.metrics.count_denied(denial.reason()),
+        }
+        if host::logs(LogLevel::Debug) {
+            host::log(
+                LogLevel::Debug,
+                &format!("nexus.decision {}", self.engine.explain(&decision)),
+            );
+        }
+        decision
+    }
+
+    fn tell(&self, event: &Event) {
+        match event {
+            Event::KeysFetched { .. } => self.metrics.count_fetched(),
+            Event::FetchFailed { failure, .. } => self.metrics.count_fetch_failed(failure),
+            Event::KeysStale { .. } => {}
+        }
+        let level = match event {
+            Event::KeysFetched { rejected, .. } if rejected.is_empty() => LogLevel::Info,
+            _ => LogLevel::Warn,
+        };
+        host::log(level, &format!("nexus: {event}"));
+    }
+
+    /// Asks for the next tick.
+    fn schedule(&mut self, now: Timestamp) {
+        let wanted = self.engine.poll_timeout();
+        if wanted == self.tick && wanted.is_some() {
+            return;
+        }
+        let millis = match wanted {
+            None => 0,
+            Some(at) => at.since(now).0.clamp(1, LONGEST_TICK),
+        };
+        let period = u32::try_from(millis).unwrap_or(u32::MAX);
+        if host::set_tick_period(period).is_ok() {
+            self.tick = wanted;
+        }
+    }
+}
+
+fn status() -> Option<u16> {
+    let value = host::first_value(Map::CallResponse, ":status").ok()?;
+    std::str::from_utf8(&value).ok()?.parse().ok()
+}
+
+fn timestamp(nanos: u64) -> Timestamp {
+    Timestamp::from_millis(nanos.wrapping_div(1_000_000))
+}
+
+/// A variable of the VM's environment.
+fn environment(name: &str) -> Option<Vec<u8>> {
+    std::env::var_os(name).map(OsStringExt::into_vec)
+}

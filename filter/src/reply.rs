@@ -1,0 +1,76 @@
+//! A decision becomes header edits or a reply.
+
+use nexus_core::engine::{Decision, Denial, HeaderEdits, Outcome};
+use nexus_core::reason::Reason;
+
+use crate::host::{self, HostError};
+
+/// What became of the request of the effective context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applied {
+    /// Its headers are edited, and it may go on.
+    Passed,
+    /// It was answered.
+    Answered,
+}
+
+/// The decision for a request that comes before the policy.
+pub(crate) fn not_configured() -> Decision {
+    denied(Denial::NotConfigured)
+}
+
+/// The decision for a request that the host does not let the filter judge.
+pub(crate) fn internal() -> Decision {
+    denied(Denial::Internal)
+}
+
+fn denied(denial: Denial) -> Decision {
+    Decision {
+        outcome: Outcome::Deny(denial),
+        rule: None,
+        provider: None,
+        kid: None,
+        cached_keys: false,
+    }
+}
+
+/// Edits the headers of the effective context's request, or answers it. A request whose headers cannot
+/// be edited does not go on.
+pub(crate) fn apply(decision: &Decision) -> Applied {
+    match &decision.outcome {
+        Outcome::Allow(edits) if edit(edits).is_ok() => Applied::Passed,
+        Outcome::Allow(_) => answer(Reason::Internal),
+        Outcome::Deny(denial) => answer(denial.reason()),
+    }
+}
+
+fn edit(edits: &HeaderEdits) -> Result<(), HostError> {
+    for name in &edits.remove {
+        host::remove_request_header(name)?;
+    }
+    for (name, value) in &edits.add {
+        host::replace_request_header(name, value)?;
+    }
+    Ok(())
+}
+
+fn answer(reason: Reason) -> Applied {
+    let row = reason.row();
+    let headers: Vec<(&str, &str)> = row
+        .challenge
+        .value()
+        .map(|value| ("www-authenticate", value))
+        .into_iter()
+        .collect();
+    let details = format!("nexus_denied{{{}}}", row.code);
+    if let Err(HostError(status)) =
+        host::send_local_response(row.status, &details, &headers, row.body)
+    {
+        // The stream stays paused: it is not let through.
+        host::log(
+            host::LogLevel::Error,
+            &format!("nexus: the proxy refused a reply with status {status}"),
+        );
+    }
+    Applied::Answered
+}
