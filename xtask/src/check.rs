@@ -5,7 +5,7 @@ use crate::{
     console::Console,
     deny, docs,
     failure::{Failure, OrFail as _},
-    toolchain::{Target, Toolchain, ToolchainChoice},
+    toolchain::{self, Target, Toolchain, ToolchainChoice},
     workspace::{FILTER_PACKAGE, Workspace},
 };
 
@@ -14,6 +14,9 @@ use crate::{
 /// # Errors
 /// When one does not hold; the later ones are then not run.
 pub(crate) fn run(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
+    for component in ["rustfmt", "clippy"] {
+        toolchain::ensure_component(component, console)?;
+    }
     lock_file(workspace, console)?;
     formatting(workspace, console)?;
     architecture::check(workspace, console)?;

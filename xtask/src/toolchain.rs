@@ -7,7 +7,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use crate::{
@@ -164,6 +164,26 @@ fn add_by_rustup(target: Target, console: Console) -> anyhow::Result<()> {
             .hint(by_hand)
             .into(),
     )
+}
+
+/// Makes sure that a component of the toolchain in use, `clippy` or `rustfmt`, is there.
+///
+/// # Errors
+/// When it is missing and rustup cannot add it.
+pub(crate) fn ensure_component(component: &str, console: Console) -> anyhow::Result<()> {
+    let subcommand = component.strip_prefix("rust").unwrap_or(component);
+    let mut probe = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    probe.args([subcommand, "--version"]);
+    let doing = format!("looking for {component}");
+    let is_there = |output: Output| output.status.success();
+    if console.capture(&doing, &mut probe).is_ok_and(is_there) {
+        return Ok(());
+    }
+    let mut command = Command::new("rustup");
+    command.args(["component", "add", component]);
+    console
+        .step(&format!("adding {component}"), &mut command)
+        .or_fail(|| Failure::new(format!("{component} is needed and cannot be installed")))
 }
 
 /// Whether the compiler that cargo uses has a standard library for a target.
