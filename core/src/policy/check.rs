@@ -1,0 +1,544 @@
+//! The structure of a policy: every field, type, word and number against the schema.
+//!
+//! All problems are collected, not only the first, so that an author repairs a policy in one go. What
+//! this check accepts, serde accepts; a property test holds it to that.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Form;
+use super::diagnostic::{Code, Diagnostic, Diagnostics, MAX_FINDINGS, quote, quote_list};
+use super::node::{Node, opening};
+use super::schema::{APP, Definition, Definitions, Field, Shape};
+use super::suggest;
+use crate::json::{Kind, Member, Number, Span};
+
+/// Checks the structure of values against the definitions of the schema.
+pub(super) struct Checker<'c> {
+    definitions: &'c Definitions,
+    found: &'c mut Diagnostics,
+}
+
+impl<'c> Checker<'c> {
+    pub(super) fn new(definitions: &'c Definitions, found: &'c mut Diagnostics) -> Self {
+        Self { definitions, found }
+    }
+
+    /// Checks a value against the definition `name`.
+    pub(super) fn check(&mut self, node: &Node<'_, '_>, name: &str) {
+        match self.definitions.get(name) {
+            Some(Definition { shape, .. }) => self.shape(node, shape),
+            None => self.found.push(Diagnostic::error(
+                Code::Internal,
+                node.span(),
+                node.path(),
+                format!("the schema does not define {}", quote(name)),
+            )),
+        }
+    }
+
+    // Recursion is bounded by the depth of the document (`json::MAX_DEPTH`): every step but that through a
+    // reference goes into a value, and no reference of the schema leads to another reference.
+    fn shape(&mut self, node: &Node<'_, '_>, shape: &Shape) {
+        match (shape, &node.value().kind) {
+            (Shape::Reference(name), _) => self.check(node, name),
+            (
+                Shape::Object {
+                    fields,
+                    required,
+                    open,
+                },
+                Kind::Object(members),
+            ) => {
+                if !*open {
+                    self.unknown_fields(node, members, fields);
+                    for (member, field) in members
+                        .iter()
+                        .filter_map(|member| Some((member, fields.get(member.name.as_ref())?)))
+                    {
+                        self.shape(&node.child(member), &field.shape);
+                    }
+                }
+                self.missing_fields(node, members, fields, required);
+            }
+            (Shape::Map(values), Kind::Object(members)) => {
+                for member in members {
+                    self.shape(&node.child(member), values);
+                }
+            }
+            (Shape::Array { items, min_items }, Kind::Array(elements)) => {
+                if (elements.len() as u64) < *min_items {
+                    self.found.push(empty_list(node));
+                }
+                for (index, _) in elements.iter().enumerate() {
+                    if let Some(element) = node.element(index) {
+                        self.shape(&element, items);
+                    }
+                }
+            }
+            (Shape::Integer { min, max }, Kind::Number(number)) => {
+                self.integer(node, *number, *min..=*max)
+            }
+            (Shape::Enum(words), Kind::String(text)) => {
+                if !words.iter().any(|(word, _)| word == text) {
+                    self.found.push(unknown_word(node, text, words));
+                }
+            }
+            (Shape::Text, Kind::String(_)) | (Shape::Boolean, Kind::Bool(_)) => {}
+            _ => self.found.push(self.wrong_type(node, shape)),
+        }
+    }
+
+    fn unknown_fields(
+        &mut self,
+        node: &Node<'_, '_>,
+        members: &[Member<'_>],
+        fields: &BTreeMap<String, Field>,
+    ) {
+        for member in members {
+            if fields.contains_key(member.name.as_ref()) {
+                continue;
+            }
+            // Beyond the limit findings are only counted: no need to look for what was meant.
+            let hint = (self.found.errors.len() < MAX_FINDINGS)
+                .then(|| self.unknown_field_hint(&member.name, fields));
+            self.found.push(Diagnostic {
+                hint,
+                ..Diagnostic::error(
+                    Code::UnknownField,
+                    member.name_span,
+                    node.child(member).path(),
+                    format!("unknown field {}", quote(&member.name)),
+                )
+            });
+        }
+    }
+
+    /// What was meant by an unknown field: a field here, a field elsewhere, or else what there is here.
+    fn unknown_field_hint(&self, name: &str, fields: &BTreeMap<String, Field>) -> String {
+        if let Some(near) = suggest::nearest(name, fields.keys().map(String::as_str)) {
+            return suggest::meant(name, near);
+        }
+        if POLICY_FIELDS.contains(&name) && fields.contains_key("slug") {
+            return format!(
+                "{} belongs to a whole policy, which has its apps in `apps`",
+                quote(name)
+            );
+        }
+        let owners = self.owners(name);
+        if !owners.is_empty() {
+            return format!(
+                "{} belongs into {}",
+                quote(name),
+                owners.into_iter().collect::<Vec<_>>().join(" or ")
+            );
+        }
+        format!(
+            "the fields here are {}",
+            quote_list(fields.keys().map(String::as_str))
+        )
+    }
+
+    /// Where in a policy the field `name` may stand.
+    fn owners(&self, name: &str) -> BTreeSet<String> {
+        let has_field = |definition: &Definition| matches!(&definition.shape, Shape::Object { fields, .. } if fields.contains_key(name));
+        let owners: BTreeSet<&str> = self
+            .definitions
+            .iter()
+            .filter(|(_, definition)| has_field(definition))
+            .map(|(owner, _)| owner.as_str())
+            .collect();
+        let mut places = BTreeSet::new();
+        for definition in self.definitions.values() {
+            let Shape::Object { fields, .. } = &definition.shape else {
+                continue;
+            };
+            for (field, Field { shape, .. }) in fields {
+                let (target, place) = match shape {
+                    Shape::Reference(target) => (target, quote(field)),
+                    Shape::Map(values) => match values.as_ref() {
+                        Shape::Reference(target) => {
+                            (target, format!("an entry of {}", quote(field)))
+                        }
+                        _ => continue,
+                    },
+                    Shape::Array { items, .. } => match items.as_ref() {
+                        Shape::Reference(target) => {
+                            (target, format!("an element of {}", quote(field)))
+                        }
+                        _ => continue,
+                    },
+                    _ => continue,
+                };
+                if owners.contains(target.as_str()) {
+                    places.insert(place);
+                }
+            }
+        }
+        places
+    }
+
+    fn missing_fields(
+        &mut self,
+        node: &Node<'_, '_>,
+        members: &[Member<'_>],
+        fields: &BTreeMap<String, Field>,
+        required: &BTreeSet<String>,
+    ) {
+        for name in required {
+            let is_here = members.iter().any(|member| member.name == name.as_str());
+            // A misspelt name was reported as such.
+            let is_misspelt = || {
+                members.iter().take(MAX_FINDINGS).any(|member| {
+                    !fields.contains_key(member.name.as_ref())
+                        && suggest::nearest(&member.name, fields.keys().map(String::as_str))
+                            == Some(name)
+                })
+            };
+            if is_here || is_misspelt() {
+                continue;
+            }
+            let meaning = fields
+                .get(name)
+                .map(|field| first_sentence(&field.description));
+            self.found.push(Diagnostic {
+                hint: meaning.map(|meaning| format!("{}: {meaning}", quote(name))),
+                ..Diagnostic::error(
+                    Code::MissingField,
+                    opening(node.span()),
+                    node.path(),
+                    match node.name() {
+                        Some(owner) => format!("missing field {} in {}", quote(name), quote(owner)),
+                        None => format!("missing field {}", quote(name)),
+                    },
+                )
+            });
+        }
+    }
+
+    fn integer(
+        &mut self,
+        node: &Node<'_, '_>,
+        number: Number<'_>,
+        range: core::ops::RangeInclusive<u64>,
+    ) {
+        let written = node.value().to_string();
+        let name = node.label();
+        let (code, message) = match number.as_u64() {
+            Some(value) if range.contains(&value) => return,
+            None if !written
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'-') =>
+            {
+                (
+                    Code::WrongType,
+                    format!(
+                        "expected a whole number for {name}, found {}",
+                        quote(&written)
+                    ),
+                )
+            }
+            _ => (
+                Code::OutOfRange,
+                format!("{name} cannot be {}", quote(&written)),
+            ),
+        };
+        let hint = format!("it may be from {} to {}", range.start(), range.end());
+        self.found
+            .push(Diagnostic::error(code, node.span(), node.path(), message).with_hint(hint));
+    }
+
+    fn wrong_type(&self, node: &Node<'_, '_>, shape: &Shape) -> Diagnostic {
+        let found = node.value().kind_name();
+        let diagnostic = Diagnostic::error(
+            Code::WrongType,
+            match node.value().kind {
+                Kind::Object(_) | Kind::Array(_) => opening(node.span()),
+                _ => node.span(),
+            },
+            node.path(),
+            format!(
+                "expected {} for {}, found {found}",
+                expected(shape),
+                node.label()
+            ),
+        );
+        match self.type_hint(node, shape) {
+            Some(hint) => diagnostic.with_hint(hint),
+            None => diagnostic,
+        }
+    }
+
+    fn type_hint(&self, node: &Node<'_, '_>, shape: &Shape) -> Option<String> {
+        match (shape, &node.value().kind) {
+            (_, Kind::Null) => Some("leave the field out for its default".to_owned()),
+            (Shape::Integer { .. } | Shape::Boolean, Kind::String(text)) => {
+                let is_meant = match shape {
+                    Shape::Boolean => matches!(text.as_ref(), "true" | "false"),
+                    _ => {
+                        !text.is_empty()
+                            && text.len() < 20
+                            && text.bytes().all(|byte| byte.is_ascii_digit())
+                    }
+                };
+                is_meant.then(|| format!("write it without quotes: {}", quote(text)))
+            }
+            (Shape::Array { items, .. }, Kind::String(_))
+                if matches!(**items, Shape::Text | Shape::Enum(_)) =>
+            {
+                Some("put it into brackets: `[\"…\"]`".to_owned())
+            }
+            (Shape::Enum(words), _) => Some(allowed(words)),
+            (Shape::Text, Kind::Array(_)) if node.name() == Some("audience") => {
+                Some("a list is written as `audiences`".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn empty_list(node: &Node<'_, '_>) -> Diagnostic {
+    Diagnostic::error(
+        Code::InvalidValue,
+        node.span(),
+        node.path(),
+        format!("{} is empty", node.label()),
+    )
+    .with_hint("name at least one, or leave the field out")
+}
+
+fn unknown_word(node: &Node<'_, '_>, text: &str, words: &[(String, String)]) -> Diagnostic {
+    let names = words.iter().map(|(word, _)| word.as_str());
+    let hint = match suggest::nearest(text, names) {
+        Some(near) => suggest::meant(text, near),
+        None => allowed(words),
+    };
+    Diagnostic::error(
+        Code::InvalidValue,
+        node.span(),
+        node.path(),
+        format!("{} cannot be {}", node.label(), quote(text)),
+    )
+    .with_hint(hint)
+}
+
+fn allowed(words: &[(String, String)]) -> String {
+    let names = words.iter().map(|(word, _)| word.as_str());
+    match words {
+        [(only, _)] => format!("the only value is {}", quote(only)),
+        _ => format!("the values are {}", quote_list(names)),
+    }
+}
+
+/// What a shape is, in a word that people use.
+fn expected(shape: &Shape) -> &'static str {
+    match shape {
+        Shape::Object { .. } | Shape::Map(_) | Shape::Reference(_) => "an object",
+        Shape::Array { .. } => "an array",
+        Shape::Text | Shape::Enum(_) => "a string",
+        Shape::Integer { .. } => "a whole number",
+        Shape::Boolean => "`true` or `false`",
+    }
+}
+
+/// The first sentence of a description, without its period and as it stands behind a colon.
+fn first_sentence(description: &str) -> String {
+    let sentence = description.split(['\n']).next().unwrap_or_default();
+    let end = sentence.find(". ").unwrap_or(sentence.len());
+    let sentence = sentence
+        .get(..end)
+        .unwrap_or_default()
+        .trim_end_matches('.');
+    let mut characters = sentence.chars();
+    match characters.next() {
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}
+
+/// A finding about a text that is not JSON.
+pub(super) fn syntax_error(text: &[u8], error: crate::json::Error) -> Diagnostic {
+    use crate::json::ErrorKind;
+
+    let at = error.offset.min(text.len());
+    let rest = text.get(at..).unwrap_or_default();
+    let character = rest
+        .utf8_chunks()
+        .next()
+        .and_then(|chunk| chunk.valid().chars().next());
+    let before = text
+        .get(..at)
+        .unwrap_or_default()
+        .trim_ascii_end()
+        .last()
+        .copied();
+    let mut span = Span {
+        start: at,
+        end: at
+            .saturating_add(character.map_or(1, char::len_utf8))
+            .min(text.len()),
+    };
+    let (message, hint) = match (error.kind, character) {
+        (ErrorKind::UnexpectedByte, Some(character)) => (
+            format!(
+                "{} cannot stand here",
+                quote(character.encode_utf8(&mut [0; 4]))
+            ),
+            unexpected_hint(character, before),
+        ),
+        (ErrorKind::DuplicateMember, _) => {
+            let name = string_at(text, at);
+            span.end = at.saturating_add(name.len());
+            (
+                format!("the member {} appears twice", quote(name.trim_matches('"'))),
+                Some("a name may appear once in an object; remove one of the two"),
+            )
+        }
+        (ErrorKind::UnexpectedEnd, _) => (
+            "the text ends too early".to_owned(),
+            Some("a bracket, brace or quote is not closed"),
+        ),
+        (ErrorKind::ByteOrderMark, _) => (
+            "the text starts with a byte order mark".to_owned(),
+            Some("save it as UTF-8 without a byte order mark"),
+        ),
+        (ErrorKind::TooDeep, _) => (
+            format!(
+                "arrays and objects nested deeper than {}",
+                crate::json::MAX_DEPTH
+            ),
+            None,
+        ),
+        (ErrorKind::InvalidNumber, _) => (
+            "an invalid number".to_owned(),
+            Some("a number has no leading zero, and a digit on both sides of its point"),
+        ),
+        (ErrorKind::ControlCharacter, _) => (
+            "a control character inside a string".to_owned(),
+            Some("write a line break as `\\n`, a tab as `\\t`"),
+        ),
+        (ErrorKind::InvalidEscape, _) => (
+            "an invalid escape in a string".to_owned(),
+            Some("a backslash is written as `\\\\`"),
+        ),
+        (kind, _) => (kind.to_string(), None),
+    };
+    let diagnostic = Diagnostic::error(Code::Syntax, span, "", message);
+    match hint {
+        Some(hint) => diagnostic.with_hint(hint),
+        None => diagnostic,
+    }
+}
+
+fn unexpected_hint(character: char, before: Option<u8>) -> Option<&'static str> {
+    match (character, before) {
+        ('}' | ']', Some(b',')) => Some("remove the comma before it"),
+        ('"' | '{' | '[', Some(b'"' | b'}' | b']' | b'0'..=b'9' | b'e' | b'l')) => {
+            Some("a comma or a colon is missing before it")
+        }
+        ('/' | '#', _) => Some("JSON has no comments"),
+        ('\'', _) => Some("a string stands in double quotes"),
+        ('\u{201c}' | '\u{201d}' | '\u{201e}', _) => {
+            Some("a string stands in straight quotes: `\"`")
+        }
+        ('T' | 'F' | 'N', _) => Some("write `true`, `false` or `null` in lower case"),
+        (_, Some(b'{' | b',')) => Some("the name of a member stands in double quotes"),
+        _ => None,
+    }
+}
+
+/// The string that begins at `at`, quotes included.
+fn string_at(text: &[u8], at: usize) -> String {
+    let rest = text.get(at..).unwrap_or_default();
+    let mut escaped = false;
+    let mut end = 0;
+    for (index, byte) in rest.iter().enumerate() {
+        end = index.saturating_add(1);
+        match byte {
+            b'"' if index > 0 && !escaped => break,
+            b'\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned()
+}
+
+/// The fields that tell a whole policy from a single app.
+const POLICY_FIELDS: [&str; 3] = ["apps", "providers", "unmatched"];
+
+/// Whether a document is a whole policy or a single app.
+///
+/// # Errors
+/// A finding when it looks like neither.
+pub(super) fn form(node: &Node<'_, '_>, definitions: &Definitions) -> Result<Form, Diagnostic> {
+    let error = |span, message: String, hint: String| {
+        Diagnostic::error(Code::WrongType, span, "", message).with_hint(hint)
+    };
+    let neither =
+        "a policy has `apps`; a single app has `slug`, `gateway_path` and `default_policy`";
+    let members = node.members();
+    if node.value().as_object().is_none() {
+        let message = format!(
+            "expected an object for the policy, found {}",
+            node.value().kind_name()
+        );
+        return Err(error(opening(node.span()), message, neither.to_owned()));
+    }
+    if node.field("apps").is_some() {
+        return Ok(Form::Policy);
+    }
+    let app_fields: Vec<&str> = object_fields(definitions, APP)
+        .into_iter()
+        .filter(|field| *field != "$schema")
+        .collect();
+    if members
+        .iter()
+        .any(|member| app_fields.contains(&member.name.as_ref()))
+    {
+        return Ok(Form::App);
+    }
+    if members
+        .iter()
+        .any(|member| POLICY_FIELDS.contains(&member.name.as_ref()))
+    {
+        return Ok(Form::Policy);
+    }
+    // Nothing is known: perhaps everything is misspelt.
+    let misspelt = members.iter().take(MAX_FINDINGS).find_map(|member| {
+        let known = POLICY_FIELDS.into_iter().chain(app_fields.iter().copied());
+        let near = suggest::nearest(&member.name, known)?;
+        Some((member, near))
+    });
+    match misspelt {
+        Some((member, near)) => {
+            let message = format!("unknown field {}", quote(&member.name));
+            let error = error(
+                member.name_span,
+                message,
+                suggest::meant(&member.name, near),
+            );
+            Err(Diagnostic {
+                code: Code::UnknownField,
+                ..error
+            })
+        }
+        None => {
+            let message = "neither a policy nor a single app".to_owned();
+            let error = error(opening(node.span()), message, neither.to_owned());
+            Err(Diagnostic {
+                code: Code::MissingField,
+                ..error
+            })
+        }
+    }
+}
+
+fn object_fields<'d>(definitions: &'d Definitions, name: &str) -> Vec<&'d str> {
+    match definitions.get(name).map(|definition| &definition.shape) {
+        Some(Shape::Object { fields, .. }) => fields.keys().map(String::as_str).collect(),
+        _ => Vec::new(),
+    }
+}

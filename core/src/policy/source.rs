@@ -1,0 +1,269 @@
+//! The policy language: the types of what people write.
+//!
+//! From these types come the JSON Schema, the reference and the structural check, so the comments below
+//! are the reference's text: they speak to the person who writes a policy. Nothing here decides
+//! anything; what a field means together with others is said by the compiler beside this module.
+
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::config::Unmatched;
+use crate::jose::Algorithm;
+
+/// The longest clock skew that a provider may have, in seconds.
+pub const MAX_CLOCK_SKEW_SECS: u64 = 3600;
+/// The longest time that an answer with keys may take, in milliseconds.
+pub const MAX_JWKS_TIMEOUT_MS: u64 = 60_000;
+/// The longest time that fetched keys may count as fresh, in seconds: a day.
+pub const MAX_JWKS_CACHE_TTL_SECS: u64 = 86_400;
+/// The longest time that keys may stay in use while their source fails, in seconds: thirty days.
+pub const MAX_JWKS_MAX_STALE_SECS: u64 = 2_592_000;
+
+/// A Nexus policy: who issues tokens, and which apps need one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// The JSON Schema of the document, for editors. Nothing depends on it.
+    #[serde(rename = "$schema")]
+    pub schema: Option<String>,
+    /// Issuers of tokens by name, for apps to refer to. A name consists of letters, digits, `.`, `_`
+    /// and `-`, and begins with a letter or digit.
+    #[serde(default)]
+    pub providers: BTreeMap<String, Provider>,
+    /// What is protected. A request belongs to the app whose host matches best (exact host, then the longest
+    /// `*.` pattern, then `*`) and whose `gateway_path` is the longest.
+    pub apps: Vec<App>,
+    /// What happens to a request that no app matches.
+    #[serde(default)]
+    pub unmatched: Unmatched,
+}
+
+/// An app: a part of the URL space and who may use it. A document that is a single app is a whole
+/// policy too; its `auth` then holds the provider's fields itself.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// The JSON Schema of the document, for editors. Nothing depends on it.
+    #[serde(rename = "$schema")]
+    pub schema: Option<String>,
+    /// What people call it. Nothing depends on it.
+    pub name: Option<String>,
+    /// The short name in logs, counters and explanations, unique in the policy: lower-case letters,
+    /// digits and `-`, beginning with a letter or digit, at most 63 characters.
+    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9-]*$"), length(min = 1, max = 63))]
+    pub slug: String,
+    /// The hosts of the app, without port: `api.example.com` is that host, `*.example.com` every host below
+    /// `example.com` (not `example.com` itself), `*` every host. Case does not matter.
+    #[serde(default = "every_host")]
+    #[schemars(length(min = 1))]
+    pub hosts: Vec<String>,
+    /// The path that the app lies below, matched on segment boundaries: `/my-app` holds `/my-app` and
+    /// `/my-app/x`, not `/my-application`. Without query, dot segments, duplicate slashes and needless
+    /// percent-encoding; a slash at the end is dropped. `/` is the whole host.
+    #[schemars(regex(pattern = "^/"))]
+    pub gateway_path: String,
+    /// What happens to a request that may pass.
+    #[serde(default)]
+    pub routing_mode: RoutingMode,
+    /// What holds where no route matches.
+    pub default_policy: AccessPolicy,
+    /// Parts of the app with a policy of their own. The most specific one decides: a longer path goes
+    /// before a shorter one, an exact path before `/*`, one with `methods` before one without.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+}
+
+/// What happens to a request that may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoutingMode {
+    /// The proxy's own routes say where it goes.
+    #[default]
+    PassThrough,
+}
+
+/// A part of an app with a policy of its own.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// A path below the app's `gateway_path`: `/health` is that path alone, with or without a slash at
+    /// the end; `/files/*` is `/files` and everything below it; `/*` is the whole app.
+    #[schemars(regex(pattern = "^/"))]
+    pub path: String,
+    /// The methods of the route, in upper case. Every method when left out; `GET` does not include `HEAD`.
+    #[schemars(length(min = 1))]
+    pub methods: Option<Vec<String>>,
+    /// What holds here. It replaces the app's `default_policy` as a whole.
+    pub policy: AccessPolicy,
+}
+
+/// What a request has to fulfil.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessPolicy {
+    /// Who may pass.
+    pub auth: Auth,
+}
+
+/// How a request is authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthType {
+    /// By a JWT in `Authorization: Bearer …`.
+    Jwt,
+    /// Not at all: everybody passes. No other field may stand beside it.
+    None,
+}
+
+/// Who may pass. The provider is named by `providers`, or its fields stand here themselves.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// How a request is authenticated.
+    pub auth_type: AuthType,
+    /// Whether a request without a token is refused. One with a token that fails always is.
+    #[serde(default = "yes")]
+    pub required: bool,
+    /// Names of the policy's `providers`; a token that any of them accepts passes. Beside it, of a provider's
+    /// fields, only `audience` or `audiences` may stand here: they then replace those of the providers.
+    #[schemars(length(min = 1))]
+    pub providers: Option<Vec<String>>,
+    /// Names of top-level claims that the token must have, with a value other than `null`.
+    #[serde(default)]
+    pub required_claims: Vec<String>,
+    /// Top-level claims that the service gets as headers: claim name to header name. These headers are removed
+    /// from every inbound request of the app first, in every spelling (case, `_` for `-`). A header name
+    /// consists of letters, digits, `-` and `_`.
+    #[serde(default)]
+    pub forward_claims_as_headers: BTreeMap<String, String>,
+    /// Whether the service gets the token itself. Otherwise `Authorization` is removed once the token is verified.
+    #[serde(default)]
+    pub forward_token: bool,
+    /// The provider, where it is not named by `providers`.
+    #[serde(flatten)]
+    pub provider: Provider,
+}
+
+/// An issuer of tokens and where its keys are. It has exactly one source of keys: `preset`, `jwks_url`, `jwks`,
+/// `jwks_file`, `public_key`, `public_key_file`, `jwt_secret_env` or `jwt_public_key_env`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// What the `iss` claim has to be, byte for byte. Any issuer is accepted when left out, except with a
+    /// `preset`, which sets it.
+    pub issuer: Option<String>,
+    /// What the `aud` claim has to contain. Not checked when left out.
+    pub audience: Option<String>,
+    /// Instead of `audience`: the `aud` claim has to contain any of these.
+    #[schemars(length(min = 1))]
+    pub audiences: Option<Vec<String>>,
+    /// A known identity provider, which sets `jwks_url` and `issuer`. `auth0` and `okta` need `tenant`, `azure_ad`
+    /// needs `tenant` (the tenant's ID), `keycloak` needs `host` and `realm`, `google` needs nothing. An
+    /// `issuer` beside it replaces that of the preset.
+    pub preset: Option<Preset>,
+    /// For `preset`: the tenant, as `<tenant>.auth0.com`, `<tenant>.okta.com` or
+    /// `login.microsoftonline.com/<tenant>` have it.
+    pub tenant: Option<String>,
+    /// For `preset` `keycloak`: its host, with a port if need be.
+    pub host: Option<String>,
+    /// For `preset` `keycloak`: the realm.
+    pub realm: Option<String>,
+    /// The URL of a JWK set, absolute, `https` or `http`. The keys are fetched through the proxy and cached.
+    pub jwks_url: Option<String>,
+    /// The proxy's cluster that requests for `jwks_url` are sent to. By default the URL's host and port as they
+    /// are written there, in lower case, unless the compiler is told otherwise.
+    pub jwks_cluster: Option<String>,
+    /// How long an answer from `jwks_url` may take, in milliseconds. 5000 when left out.
+    #[schemars(range(min = 1, max = MAX_JWKS_TIMEOUT_MS))]
+    pub jwks_timeout_ms: Option<u64>,
+    /// How long keys from `jwks_url` are fresh, in seconds. When left out, the proxy's environment variable
+    /// `GATEWAY_JWKS__CACHE_TTL_SECS` says, else 300.
+    #[schemars(range(min = 1, max = MAX_JWKS_CACHE_TTL_SECS))]
+    pub jwks_cache_ttl_secs: Option<u64>,
+    /// How long keys stay in use beyond their freshness while `jwks_url` fails, in seconds; 0 is not at
+    /// all. 86400 when left out.
+    #[schemars(range(min = 0, max = MAX_JWKS_MAX_STALE_SECS))]
+    pub jwks_max_stale_secs: Option<u64>,
+    /// A JWK set (RFC 7517), inline.
+    pub jwks: Option<InlineJwks>,
+    /// A file with a JWK set, read when the policy is compiled; relative to the policy's folder.
+    pub jwks_file: Option<String>,
+    /// A public key in PEM (`-----BEGIN PUBLIC KEY-----`), inline.
+    pub public_key: Option<String>,
+    /// A file with a public key in PEM, read when the policy is compiled; relative to the policy's folder.
+    pub public_key_file: Option<String>,
+    /// The environment variable of the proxy that holds a shared secret, for HS256 unless `algorithms` says otherwise.
+    #[schemars(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub jwt_secret_env: Option<String>,
+    /// The environment variable of the proxy that holds a public key in PEM.
+    #[schemars(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub jwt_public_key_env: Option<String>,
+    /// The signature algorithms that are accepted. When left out: for a JWK set all that its keys may be used with (from
+    /// a URL: all but HS256, HS384 and HS512, which never come from a URL); for a PEM key the one of its type
+    /// (RSA: RS256, P-256: ES256, P-384: ES384, P-521: ES512, secp256k1: ES256K, Ed25519: EdDSA); for a secret HS256.
+    #[schemars(length(min = 1))]
+    pub algorithms: Option<Vec<Algorithm>>,
+    /// How far clocks may differ when `exp` and `nbf` are checked, in seconds; 0 is no leeway. 60 when left out.
+    #[schemars(range(min = 0, max = MAX_CLOCK_SKEW_SECS))]
+    pub clock_skew_secs: Option<u64>,
+    /// Whether a token without `exp` is refused. `true` when left out.
+    pub require_expiration: Option<bool>,
+}
+
+/// A known identity provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Preset {
+    /// Auth0: needs `tenant`.
+    #[serde(rename = "auth0")]
+    Auth0,
+    /// Keycloak 17 or later: needs `host` and `realm`.
+    #[serde(rename = "keycloak")]
+    Keycloak,
+    /// Okta with its authorization server `default`: needs `tenant`.
+    #[serde(rename = "okta")]
+    Okta,
+    /// Azure AD (Microsoft Entra ID), tokens of version 2.0: needs `tenant`.
+    #[serde(rename = "azure_ad")]
+    AzureAd,
+    /// Google: needs nothing.
+    #[serde(rename = "google")]
+    Google,
+}
+
+/// A JWK set inside a policy. Its content is read by the reader of key sets, not by serde.
+#[derive(Debug, Clone)]
+pub struct InlineJwks;
+
+impl<'de> Deserialize<'de> for InlineJwks {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl JsonSchema for InlineJwks {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "InlineJwks".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "required": ["keys"] })
+    }
+}
+
+fn every_host() -> Vec<String> {
+    Vec::from([String::from("*")])
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,496 @@
+//! Values that have a form of their own: hosts, paths, URLs, header names, methods.
+//!
+//! Each is parsed on its own, without regard to the rest of the policy. A value that is refused says what
+//! is wrong with it and how it is written instead.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use super::diagnostic::{is_unprintable, quote};
+use super::suggest;
+use crate::path::NormalPath;
+
+/// What is wrong with a value, and how it is written instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Fault {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+}
+
+/// A text that is compared byte for byte: not empty, nothing invisible in it or around it.
+pub(super) fn check_text(text: &str) -> Result<(), Fault> {
+    if text.is_empty() {
+        return Err(Fault::new("is empty"));
+    }
+    if let Some(hidden) = text.chars().find(|character| is_unprintable(*character)) {
+        return Err(Fault::new(format!(
+            "has the invisible character U+{:04X}",
+            u32::from(hidden)
+        )));
+    }
+    if text.trim() != text {
+        return Err(Fault::new("has a space at its beginning or end")
+            .hint("it is compared byte for byte; remove the space"));
+    }
+    Ok(())
+}
+
+/// The longest slug, and the longest name of a provider, in characters.
+const MAX_NAME: usize = 63;
+
+/// The short name of an app.
+pub(super) fn check_slug(slug: &str) -> Result<(), Fault> {
+    let rule = "lower-case letters, digits and `-`, a letter or digit first, at most 63 characters";
+    if is_slug(slug) {
+        return Ok(());
+    }
+    let proposal = slug.to_ascii_lowercase().replace(['_', ' ', '.'], "-");
+    let hint = match is_slug(&proposal) {
+        true => format!("write {}", quote(&proposal)),
+        false => rule.to_owned(),
+    };
+    Err(Fault::new("is not a slug").hint(hint))
+}
+
+fn is_slug(slug: &str) -> bool {
+    slug.len() <= MAX_NAME
+        && slug.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+        && slug
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+/// The name of a provider.
+pub(super) fn check_provider_name(name: &str) -> Result<(), Fault> {
+    let is_valid = name.len() <= MAX_NAME
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    if is_valid {
+        return Ok(());
+    }
+    Err(Fault::new("is not a name for a provider")
+        .hint("letters, digits, `.`, `_` and `-`, a letter or digit first, at most 63 characters"))
+}
+
+/// A host pattern (`*`, `*.example.com`, `api.example.com`) in lower case.
+pub(super) fn parse_host_pattern(pattern: &str) -> Result<String, Fault> {
+    if pattern == "*" {
+        return Ok(pattern.to_owned());
+    }
+    if let Some((_, rest)) = pattern.split_once("://") {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        return Err(Fault::new("is a URL, not a host").hint(format!("write {}", quote(host))));
+    }
+    if pattern.contains('/') {
+        return Err(Fault::new("has a path, which a host has not")
+            .hint("the path stands in `gateway_path`"));
+    }
+    if let Some(suffix) = pattern.strip_prefix("*.") {
+        let host = parse_host(suffix)?;
+        if host.parse::<Ipv4Addr>().is_ok() || host.starts_with('[') {
+            return Err(Fault::new("puts a wildcard before an address"));
+        }
+        return Ok(format!("*.{host}"));
+    }
+    if pattern.contains('*') {
+        return Err(Fault::new("has `*` in a place where it means nothing")
+            .hint("`*` is every host, `*.example.com` every host below `example.com`"));
+    }
+    parse_host(pattern)
+}
+
+/// The longest host name, in characters (RFC 1035 §2.3.4, without the dot of the root).
+const MAX_HOST: usize = 253;
+/// The longest label of a host name, in characters (RFC 1035 §2.3.4).
+const MAX_LABEL: usize = 63;
+
+/// A host without port, in lower case: a name, an IPv4 address, or an IPv6 address in brackets.
+pub(super) fn parse_host(host: &str) -> Result<String, Fault> {
+    if host.is_empty() {
+        return Err(Fault::new("has no host"));
+    }
+    if let Some(address) = host.strip_prefix('[') {
+        let is_valid = address
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+        if !is_valid {
+            return Err(Fault::new("has no valid IPv6 address in its brackets"));
+        }
+        return Ok(host.to_ascii_lowercase());
+    }
+    if host.parse::<Ipv6Addr>().is_ok() {
+        return Err(Fault::new("is an IPv6 address without brackets")
+            .hint(format!("write {}", quote(&format!("[{host}]")))));
+    }
+    if let Some((name, _)) = host.split_once(':') {
+        return Err(Fault::new("has a port, which a host has not")
+            .hint(format!("write {}: it holds for every port", quote(name))));
+    }
+    check_host_name(host)?;
+    Ok(host.to_ascii_lowercase())
+}
+
+fn check_host_name(host: &str) -> Result<(), Fault> {
+    if host.contains(['<', '>', '{', '}', '$']) {
+        return Err(placeholder());
+    }
+    if let Some(stranger) = host.chars().find(|character| !character.is_ascii()) {
+        return Err(Fault::new(format!(
+            "has {} (U+{:04X}), not an ASCII character, in its host",
+            quote(stranger.encode_utf8(&mut [0; 4])),
+            u32::from(stranger)
+        ))
+        .hint("write an international name in its ASCII form, `xn--…`"));
+    }
+    if let Some(name) = host.strip_suffix('.') {
+        return Err(
+            Fault::new("has a dot at the end of its host").hint(format!("write {}", quote(name)))
+        );
+    }
+    if host.len() > MAX_HOST {
+        return Err(Fault::new(format!(
+            "has a host of more than {MAX_HOST} characters"
+        )));
+    }
+    for label in host.split('.') {
+        if label.is_empty() {
+            return Err(Fault::new(
+                "has two dots in a row, or one at the beginning, in its host",
+            ));
+        }
+        if label.len() > MAX_LABEL {
+            return Err(Fault::new(format!(
+                "has more than {MAX_LABEL} characters between two dots of its host"
+            )));
+        }
+        let odd = label.chars().find(|character| {
+            !(character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
+        });
+        if let Some(odd) = odd {
+            let odd = quote(odd.encode_utf8(&mut [0; 4]));
+            return Err(Fault::new(format!("has {odd} in its host")));
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return Err(Fault::new("has `-` beside a dot or an end of its host"));
+        }
+    }
+    Ok(())
+}
+
+fn placeholder() -> Fault {
+    Fault::new("has a placeholder in it").hint("write the real value instead")
+}
+
+/// A path in the form in which requests are matched; no slash at the end, except that of `/` itself.
+pub(super) fn parse_path(path: &str) -> Result<String, Fault> {
+    if !path.starts_with('/') {
+        let proposal = path.split_once("://").map_or(path, |(_, rest)| {
+            rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
+        });
+        let slash = if proposal.starts_with('/') { "" } else { "/" };
+        return Err(Fault::new("does not start with `/`")
+            .hint(format!("write {}", quote(&format!("{slash}{proposal}")))));
+    }
+    if path.contains('*') {
+        return Err(Fault::new("has `*` in a place where it means nothing"));
+    }
+    if let Some((before, _)) = path.split_once('?') {
+        return Err(Fault::new("has a query, which has no part in matching")
+            .hint(format!("write {}", quote(before))));
+    }
+    if path.contains(['{', '}', '<', '>']) {
+        return Err(Fault::new("has a placeholder in it")
+            .hint("a path is matched as it stands; `/*` at the end is everything below"));
+    }
+    if path.contains(';') {
+        return Err(Fault::new(
+            "has a parameter (`;`), which services read in different ways",
+        ));
+    }
+    let encoded = encode_path(path);
+    if encoded != path {
+        return Err(
+            Fault::new("has characters that a request has in percent-encoding")
+                .hint(format!("write {}", quote(&encoded))),
+        );
+    }
+    let normal = NormalPath::parse(path.as_bytes()).map_err(|error| {
+        Fault::new(format!("cannot be a path: {error}"))
+            .hint("requests with such a path are answered 400")
+    })?;
+    if normal.differs_from_request() {
+        let normal = String::from_utf8_lossy(normal.as_bytes());
+        return Err(Fault::new("is not in normal form").hint(format!("write {}", quote(&normal))));
+    }
+    Ok(match path.strip_suffix('/') {
+        Some("") | None => path.to_owned(),
+        Some(path) => path.to_owned(),
+    })
+}
+
+/// The path with spaces and everything outside of ASCII in percent-encoding (RFC 3986 §2.1).
+fn encode_path(path: &str) -> String {
+    let mut encoded = String::new();
+    for character in path.chars() {
+        if character.is_ascii() && character != ' ' {
+            encoded.push(character);
+        } else {
+            for byte in character.encode_utf8(&mut [0; 4]).bytes() {
+                encoded.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    encoded
+}
+
+/// The path of a route, and whether everything below it belongs to the route too.
+pub(super) fn parse_route_path(path: &str) -> Result<(String, bool), Fault> {
+    let fault = |fault: Fault| match fault.hint {
+        None if path.contains('*') => fault.hint("`/files/*` is `/files` and everything below it"),
+        _ => fault,
+    };
+    match path.strip_suffix("/*") {
+        None => Ok((parse_path(path).map_err(fault)?, false)),
+        Some("") => Ok(("/".to_owned(), true)),
+        Some(above) => {
+            let above = parse_path(above).map_err(fault)?;
+            Ok((above, true))
+        }
+    }
+}
+
+/// Methods that are registered or widely used, to find slips of the pen.
+const KNOWN_METHODS: [&str; 20] = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "CONNECT",
+    "OPTIONS",
+    "TRACE",
+    "PATCH",
+    "QUERY",
+    "COPY",
+    "LOCK",
+    "MKCOL",
+    "MOVE",
+    "PROPFIND",
+    "PROPPATCH",
+    "REPORT",
+    "SEARCH",
+    "UNLOCK",
+    "PURGE",
+];
+
+/// Whether a character may stand in a token (RFC 9110 §5.6.2).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// A method: a token (RFC 9110 §9.1) in upper case.
+pub(super) fn check_method(method: &str) -> Result<(), Fault> {
+    if method == "*" {
+        return Err(Fault::new("is not a method").hint("leave `methods` out for every method"));
+    }
+    if method.is_empty() || !method.bytes().all(is_token_byte) {
+        return Err(Fault::new("is not a method"));
+    }
+    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Err(Fault::new("is not in upper case").hint(format!(
+            "methods are case-sensitive; write {}",
+            quote(&method.to_ascii_uppercase())
+        )));
+    }
+    Ok(())
+}
+
+/// The known method that an unknown one may be meant as.
+pub(super) fn misspelt_method(method: &str) -> Option<&'static str> {
+    match KNOWN_METHODS.contains(&method) {
+        true => None,
+        false => suggest::nearest(method, KNOWN_METHODS),
+    }
+}
+
+/// A header that may carry a claim, in lower case.
+pub(super) fn parse_claim_header(header: &str) -> Result<String, Fault> {
+    if header.starts_with(':') {
+        return Err(
+            Fault::new("is a pseudo-header, which is part of the request line")
+                .hint("write a name such as `X-User-Id`"),
+        );
+    }
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if header.is_empty() || !header.bytes().all(is_name) {
+        return Err(Fault::new("is not a header name")
+            .hint("letters, digits, `-` and `_`, as in `X-User-Id`"));
+    }
+    let name = header.to_ascii_lowercase();
+    match reserved(&name.replace('_', "-")) {
+        None => Ok(name),
+        Some(reason) => Err(Fault::new(format!("cannot carry a claim: {reason}"))
+            .hint("write a name such as `X-User-Id`")),
+    }
+}
+
+/// Why a header, in lower case and with `-` for `_`, is not free to carry a claim.
+fn reserved(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "upgrade" => {
+            "it is about a single connection (RFC 9110 §7.6.1), and proxies remove it"
+        }
+        "transfer-encoding" | "content-length" => "it says where the request ends (RFC 9112 §6)",
+        "content-type" | "content-encoding" | "content-range" => {
+            "it says what the body is (RFC 9110 §8)"
+        }
+        "host" => "it says whom the request is for (RFC 9110 §7.2)",
+        "authorization" | "proxy-authorization" | "proxy-authenticate" => {
+            "it holds credentials (RFC 9110 §11)"
+        }
+        "cookie" | "set-cookie" => "it holds cookies (RFC 6265)",
+        "expect" => "it changes how the request is sent (RFC 9110 §10.1.1)",
+        "forwarded"
+        | "via"
+        | "x-forwarded-for"
+        | "x-forwarded-host"
+        | "x-forwarded-proto"
+        | "x-forwarded-port"
+        | "x-forwarded-client-cert"
+        | "x-real-ip"
+        | "x-request-id" => "the proxy sets it itself",
+        _ if name.starts_with("x-envoy-") => "Envoy takes its orders from it",
+        _ => return None,
+    })
+}
+
+/// The URL of a key set, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct JwksUrl {
+    /// `https` or `http`.
+    pub(super) scheme: &'static str,
+    /// Host and port as written, in lower case.
+    pub(super) authority: String,
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Path and query; at least `/`.
+    pub(super) path: String,
+}
+
+impl JwksUrl {
+    /// Reads an absolute `https` or `http` URL (RFC 3986 §3).
+    pub(super) fn parse(url: &str) -> Result<Self, Fault> {
+        check_text(url)?;
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Err(Fault::new("is not an absolute URL")
+                .hint("write `https://…`, with the host and the path of the key set"));
+        };
+        let (scheme, default_port) = match scheme.to_ascii_lowercase().as_str() {
+            "https" => ("https", 443),
+            "http" => ("http", 80),
+            _ => {
+                return Err(Fault::new("is neither an `https` nor an `http` URL")
+                    .hint("for keys from a file there is `jwks_file`"));
+            }
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        if authority.contains('@') {
+            return Err(Fault::new("has a user name or password before its host"));
+        }
+        if url.contains(['<', '>', '{', '}']) {
+            return Err(placeholder());
+        }
+        if target.contains('#') {
+            return Err(Fault::new("has a fragment (`#`), which is never sent"));
+        }
+        let (host, port) = split_port(authority, default_port)?;
+        let host = parse_host(host)?;
+        check_target(target)?;
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        Ok(Self {
+            scheme,
+            authority: authority.to_ascii_lowercase(),
+            host,
+            port,
+            path: format!("{slash}{target}"),
+        })
+    }
+
+    /// Whether the host is this machine.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.host == "localhost"
+            || self.host.ends_with(".localhost")
+            || self.host == "[::1]"
+            || self
+                .host
+                .parse::<Ipv4Addr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// The host and port of an authority (RFC 3986 §3.2).
+pub(super) fn split_port(authority: &str, default: u16) -> Result<(&str, u16), Fault> {
+    let colon = match authority.rfind(']') {
+        Some(bracket) => authority
+            .get(bracket..)
+            .and_then(|rest| rest.find(':'))
+            .map(|at| at.saturating_add(bracket)),
+        None => authority.rfind(':'),
+    };
+    let Some((host, port)) = colon.and_then(|at| authority.split_at_checked(at)) else {
+        return Ok((authority, default));
+    };
+    let digits = port.trim_start_matches(':');
+    match digits.parse::<u16>() {
+        Ok(port) if port > 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Ok((host, port))
+        }
+        _ => Err(Fault::new(format!("has the port {}", quote(digits)))
+            .hint("a port is a number from 1 to 65535")),
+    }
+}
+
+/// What stands behind the host of a URL: visible ASCII, escapes whole.
+fn check_target(target: &str) -> Result<(), Fault> {
+    if let Some(odd) = target
+        .chars()
+        .find(|character| !character.is_ascii_graphic() || "\"\\^`|".contains(*character))
+    {
+        return Err(Fault::new(format!(
+            "has {} in its path",
+            quote(odd.encode_utf8(&mut [0; 4]))
+        ))
+        .hint("such characters stand in percent-encoding in a URL"));
+    }
+    let mut parts = target.split('%');
+    parts.next();
+    let is_whole = |part: &str| {
+        part.get(..2)
+            .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    match parts.all(is_whole) {
+        true => Ok(()),
+        false => Err(Fault::new("has a `%` without two hexadecimal digits")),
+    }
+}
