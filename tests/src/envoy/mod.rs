@@ -85,8 +85,11 @@ pub fn for_oldest_and_newest(mut test: impl FnMut(&Version)) {
 }
 
 fn parse_version(entry: &str) -> Option<Version> {
-    let (number, path) = entry.trim().split_once('=')?;
-    let number: Vec<u32> = number
+    let (name, path) = entry.trim().split_once('=')?;
+    // A build between releases has a suffix: `1.41.0-dev`.
+    let number: Vec<u32> = name
+        .split('-')
+        .next()?
         .split('.')
         .map(|part| part.parse().ok())
         .collect::<Option<_>>()?;

@@ -7,6 +7,7 @@ use std::{
     error::Error,
     fmt, fs,
     net::SocketAddr,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -264,6 +265,11 @@ impl Envoy {
         self.process.log()
     }
 
+    /// The last lines that Envoy has logged, without the list of extensions that it starts with.
+    pub fn log_end(&self) -> String {
+        tail(&self.log())
+    }
+
     /// Waits until the log contains `text`; says whether it does.
     pub fn wait_for_log(&self, text: &str, timeout: Duration) -> bool {
         eventually(timeout, || self.log().contains(text))
@@ -345,13 +351,15 @@ impl Process {
             // Without it there is neither shared memory nor a base id, over which two Envoys
             // could meet, and nothing is left behind when one is killed.
             .arg("--disable-hot-restart")
+            // Ctrl-C is for the test process; its end is Envoy's end.
+            .process_group(0)
             .envs(launch.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(log_twin)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run `{}`: {error}", version.path.display()));
-        let watchdog = watch(envoy.id());
+        let watchdog = watch(envoy.id(), folder.path());
         Self {
             envoy,
             watchdog,
@@ -394,11 +402,15 @@ impl Drop for Process {
 }
 
 /// A shell that waits for the end of its standard input, which comes when this process ends in
-/// whatever way, and then kills the process `pid`.
-fn watch(pid: u32) -> Child {
+/// whatever way, then kills the process `pid` and removes its folder.
+fn watch(pid: u32, folder: &Path) -> Child {
+    const SCRIPT: &str = "read -r _; kill -KILL \"$1\"; rm -rf -- \"$2\"";
     Command::new("sh")
-        .args(["-c", "read -r _; kill -KILL \"$1\" 2>/dev/null", "watchdog"])
+        .args(["-c", SCRIPT, "watchdog"])
         .arg(pid.to_string())
+        .arg(folder)
+        // Ctrl-C in a terminal goes to a whole group of processes; the watchdog has to outlive it.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -452,7 +464,8 @@ mod tests {
     #[test]
     fn watchdog_kills_when_this_process_can_no_longer_hold_its_pipe() {
         let mut sleeper = Command::new("sleep").arg("600").spawn().expect("sleep");
-        let mut watchdog = watch(sleeper.id());
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut watchdog = watch(sleeper.id(), folder.path());
         thread::sleep(Duration::from_millis(100));
         assert_eq!(sleeper.try_wait().expect("waiting"), None);
         // What the kernel does with the pipe when this process ends.
@@ -460,5 +473,6 @@ mod tests {
         watchdog.wait().expect("waiting");
         let status = sleeper.wait().expect("waiting");
         assert_eq!(status.signal(), Some(9));
+        assert!(!folder.path().exists());
     }
 }
