@@ -130,7 +130,7 @@ pub(super) struct Source {
     /// When the last fetch was started.
     started: Option<Timestamp>,
     /// Fetches that failed in a row.
-    failures: u32,
+    pub(super) failures: u32,
     pub(super) last_failure: Option<FetchFailure>,
     stale_reported: bool,
 }
@@ -152,6 +152,11 @@ impl Source {
             last_failure: None,
             stale_reported: false,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn time_to_live(&self) -> Millis {
+        self.time_to_live
     }
 
     /// The keys, if they may still be used.

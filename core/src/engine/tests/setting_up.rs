@@ -1,0 +1,109 @@
+use super::*;
+
+fn refusal(config: &Value) -> String {
+    match Config::parse(config.to_string().as_bytes()) {
+        Err(error) => error.to_string(),
+        Ok(config) => Engine::new(config, &environment, 1, Timestamp::from_seconds(START))
+            .expect_err("the configuration is refused")
+            .to_string(),
+    }
+}
+
+#[test]
+fn what_the_engine_cannot_work_with_is_refused_by_name() {
+    let cases: [(&str, Value, &str); 13] = [
+        (
+            "/nexus",
+            json!(2),
+            "the configuration has version 2, this filter reads version 1",
+        ),
+        ("/unmatched", json!("maybe"), "unknown variant `maybe`"),
+        ("/typo", json!(1), "unknown field `typo`"),
+        (
+            "/providers/0/algorithms",
+            json!([]),
+            "`idp` allows no algorithm",
+        ),
+        (
+            "/providers/0/algorithms",
+            json!(["none"]),
+            "unknown variant `none`",
+        ),
+        (
+            "/providers/0/algorithms",
+            json!(["HS256"]),
+            "`idp` allows a symmetric algorithm with a remote key set",
+        ),
+        ("/apps/0/hosts", json!([]), "`app` has no host"),
+        (
+            "/apps/0/path",
+            json!("app"),
+            "`app` has a path that is not absolute",
+        ),
+        (
+            "/apps/0/auth/jwt/providers",
+            json!([]),
+            "`app` names no provider",
+        ),
+        (
+            "/apps/0/auth/jwt/providers",
+            json!([1]),
+            "`app` names a provider that does not exist",
+        ),
+        (
+            "/apps/0/auth/jwt/claim_headers/0/header",
+            json!(":path"),
+            "`app` forwards a claim in something that is no header name",
+        ),
+        (
+            "/providers/0/keys",
+            json!({ "secret_env": "UNSET" }),
+            "the environment variable `UNSET` is not set; pass it on by `vm_config.environment_variables.host_env_keys`",
+        ),
+        (
+            "/providers/0/keys",
+            json!({ "public_key_env": "NO_PEM" }),
+            "the environment variable `NO_PEM` holds no public key that may be used",
+        ),
+    ];
+    for (place, value, expected) in cases {
+        let mut policy = config(&remote());
+        match policy.pointer_mut(place) {
+            Some(slot) => *slot = value,
+            None => policy[place.trim_start_matches('/')] = value,
+        }
+        let message = refusal(&policy);
+        assert!(message.contains(expected), "{message}\n{expected}");
+    }
+    let mut policy = config(&json!({ "secret_env": "SHORT_SECRET" }));
+    policy["providers"][0]["algorithms"] = json!(["HS256"]);
+    let message = refusal(&policy);
+    assert!(
+        message.starts_with("the environment variable `SHORT_SECRET` holds no secret"),
+        "{message}"
+    );
+    assert!(!message.contains("`short`"), "{message}");
+}
+
+#[test]
+fn a_secret_from_the_environment_verifies_tokens() {
+    use jwt_compact::alg::{Hs256, Hs256Key};
+    use jwt_compact::{Algorithm as _, AlgorithmSignature as _};
+    let mut policy = config(&json!({ "secret_env": "SECRET" }));
+    policy["providers"][0]["algorithms"] = json!(["HS256"]);
+    let mut bed = Bed::new(policy);
+    let sign = |secret: &[u8]| {
+        let input = std::format!(
+            "{}.{}",
+            base64url(br#"{"alg":"HS256"}"#),
+            base64url(claims(&json!({})).to_string().as_bytes())
+        );
+        let signature = Hs256.sign(&Hs256Key::new(secret), input.as_bytes());
+        std::format!("{input}.{}", base64url(&signature.as_bytes()))
+    };
+    assert!(bed.get(&sign(SECRET)).is_allowed());
+    assert_eq!(
+        bed.get(&sign(b"another secret of thirty-two byt")),
+        Fate::Denied("signature_invalid")
+    );
+}
