@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn only_one_bearer_token_is_taken() {
-        let cases: [(&[&[u8]], Result<Option<&[u8]>, Denial>, &str); 15] = [
+        type Case<'c> = (&'c [&'c [u8]], Result<Option<&'c [u8]>, Denial>, &'c str);
+        let cases: [Case<'_>; 15] = [
             (&[], Ok(None), "no header"),
             (&[b"Bearer a.b.c"], Ok(Some(b"a.b.c")), "the usual"),
             (
