@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::compiler::{Compiler, is_one_of};
 use super::diagnostic::{Code, Diagnostic, quote, quote_list};
+use super::http;
 use super::node::Node;
 use super::source::{self, AuthType};
 use super::suggest;
@@ -211,7 +212,7 @@ impl Compiler<'_> {
             let Some(text) = auth.forward_claims_as_headers.get(member.name.as_ref()) else {
                 continue;
             };
-            let Some(header) = self.parsed(&field, text, value::parse_claim_header) else {
+            let Some(header) = self.parsed(&field, text, http::parse_claim_header) else {
                 is_valid = false;
                 continue;
             };

@@ -9,12 +9,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::Form;
 use super::diagnostic::{Code, Diagnostic, Diagnostics, MAX_FINDINGS, quote, quote_list};
+use super::form::POLICY_FIELDS;
 use super::node::{Node, opening};
-use super::schema::{APP, Definition, Definitions, Field, Shape};
+use super::schema::{Definition, Definitions, Field, Shape};
 use super::suggest;
-use crate::json::{Kind, Member, Number, Span};
+use crate::json::{Kind, Member, Number};
 
 /// Checks the structure of values against the definitions of the schema.
 pub(super) struct Checker<'c> {
@@ -210,9 +210,9 @@ impl<'c> Checker<'c> {
                     Code::MissingField,
                     opening(node.span()),
                     node.path(),
-                    match node.name() {
-                        Some(owner) => format!("missing field {} in {}", quote(name), quote(owner)),
-                        None => format!("missing field {}", quote(name)),
+                    match node.is_root() {
+                        true => format!("missing field {}", quote(name)),
+                        false => format!("missing field {} in {}", quote(name), node.label()),
                     },
                 )
             });
@@ -356,189 +356,5 @@ fn first_sentence(description: &str) -> String {
     match characters.next() {
         Some(first) => first.to_lowercase().chain(characters).collect(),
         None => String::new(),
-    }
-}
-
-/// A finding about a text that is not JSON.
-pub(super) fn syntax_error(text: &[u8], error: crate::json::Error) -> Diagnostic {
-    use crate::json::ErrorKind;
-
-    let at = error.offset.min(text.len());
-    let rest = text.get(at..).unwrap_or_default();
-    let character = rest
-        .utf8_chunks()
-        .next()
-        .and_then(|chunk| chunk.valid().chars().next());
-    let before = text
-        .get(..at)
-        .unwrap_or_default()
-        .trim_ascii_end()
-        .last()
-        .copied();
-    let mut span = Span {
-        start: at,
-        end: at
-            .saturating_add(character.map_or(1, char::len_utf8))
-            .min(text.len()),
-    };
-    let (message, hint) = match (error.kind, character) {
-        (ErrorKind::UnexpectedByte, Some(character)) => (
-            format!(
-                "{} cannot stand here",
-                quote(character.encode_utf8(&mut [0; 4]))
-            ),
-            unexpected_hint(character, before),
-        ),
-        (ErrorKind::DuplicateMember, _) => {
-            let name = string_at(text, at);
-            span.end = at.saturating_add(name.len());
-            (
-                format!("the member {} appears twice", quote(name.trim_matches('"'))),
-                Some("a name may appear once in an object; remove one of the two"),
-            )
-        }
-        (ErrorKind::UnexpectedEnd, _) => (
-            "the text ends too early".to_owned(),
-            Some("a bracket, brace or quote is not closed"),
-        ),
-        (ErrorKind::ByteOrderMark, _) => (
-            "the text starts with a byte order mark".to_owned(),
-            Some("save it as UTF-8 without a byte order mark"),
-        ),
-        (ErrorKind::TooDeep, _) => (
-            format!(
-                "arrays and objects nested deeper than {}",
-                crate::json::MAX_DEPTH
-            ),
-            None,
-        ),
-        (ErrorKind::InvalidNumber, _) => (
-            "an invalid number".to_owned(),
-            Some("a number has no leading zero, and a digit on both sides of its point"),
-        ),
-        (ErrorKind::ControlCharacter, _) => (
-            "a control character inside a string".to_owned(),
-            Some("write a line break as `\\n`, a tab as `\\t`"),
-        ),
-        (ErrorKind::InvalidEscape, _) => (
-            "an invalid escape in a string".to_owned(),
-            Some("a backslash is written as `\\\\`"),
-        ),
-        (kind, _) => (kind.to_string(), None),
-    };
-    let diagnostic = Diagnostic::error(Code::Syntax, span, "", message);
-    match hint {
-        Some(hint) => diagnostic.with_hint(hint),
-        None => diagnostic,
-    }
-}
-
-fn unexpected_hint(character: char, before: Option<u8>) -> Option<&'static str> {
-    match (character, before) {
-        ('}' | ']', Some(b',')) => Some("remove the comma before it"),
-        ('"' | '{' | '[', Some(b'"' | b'}' | b']' | b'0'..=b'9' | b'e' | b'l')) => {
-            Some("a comma or a colon is missing before it")
-        }
-        ('/' | '#', _) => Some("JSON has no comments"),
-        ('\'', _) => Some("a string stands in double quotes"),
-        ('\u{201c}' | '\u{201d}' | '\u{201e}', _) => {
-            Some("a string stands in straight quotes: `\"`")
-        }
-        ('T' | 'F' | 'N', _) => Some("write `true`, `false` or `null` in lower case"),
-        (_, Some(b'{' | b',')) => Some("the name of a member stands in double quotes"),
-        _ => None,
-    }
-}
-
-/// The string that begins at `at`, quotes included.
-fn string_at(text: &[u8], at: usize) -> String {
-    let rest = text.get(at..).unwrap_or_default();
-    let mut escaped = false;
-    let mut end = 0;
-    for (index, byte) in rest.iter().enumerate() {
-        end = index.saturating_add(1);
-        match byte {
-            b'"' if index > 0 && !escaped => break,
-            b'\\' => escaped = !escaped,
-            _ => escaped = false,
-        }
-    }
-    String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned()
-}
-
-/// The fields that tell a whole policy from a single app.
-const POLICY_FIELDS: [&str; 3] = ["apps", "providers", "unmatched"];
-
-/// Whether a document is a whole policy or a single app.
-///
-/// # Errors
-/// A finding when it looks like neither.
-pub(super) fn form(node: &Node<'_, '_>, definitions: &Definitions) -> Result<Form, Diagnostic> {
-    let error = |span, message: String, hint: String| {
-        Diagnostic::error(Code::WrongType, span, "", message).with_hint(hint)
-    };
-    let neither =
-        "a policy has `apps`; a single app has `slug`, `gateway_path` and `default_policy`";
-    let members = node.members();
-    if node.value().as_object().is_none() {
-        let message = format!(
-            "expected an object for the policy, found {}",
-            node.value().kind_name()
-        );
-        return Err(error(opening(node.span()), message, neither.to_owned()));
-    }
-    if node.field("apps").is_some() {
-        return Ok(Form::Policy);
-    }
-    let app_fields: Vec<&str> = object_fields(definitions, APP)
-        .into_iter()
-        .filter(|field| *field != "$schema")
-        .collect();
-    if members
-        .iter()
-        .any(|member| app_fields.contains(&member.name.as_ref()))
-    {
-        return Ok(Form::App);
-    }
-    if members
-        .iter()
-        .any(|member| POLICY_FIELDS.contains(&member.name.as_ref()))
-    {
-        return Ok(Form::Policy);
-    }
-    // Nothing is known: perhaps everything is misspelt.
-    let misspelt = members.iter().take(MAX_FINDINGS).find_map(|member| {
-        let known = POLICY_FIELDS.into_iter().chain(app_fields.iter().copied());
-        let near = suggest::nearest(&member.name, known)?;
-        Some((member, near))
-    });
-    match misspelt {
-        Some((member, near)) => {
-            let message = format!("unknown field {}", quote(&member.name));
-            let error = error(
-                member.name_span,
-                message,
-                suggest::meant(&member.name, near),
-            );
-            Err(Diagnostic {
-                code: Code::UnknownField,
-                ..error
-            })
-        }
-        None => {
-            let message = "neither a policy nor a single app".to_owned();
-            let error = error(opening(node.span()), message, neither.to_owned());
-            Err(Diagnostic {
-                code: Code::MissingField,
-                ..error
-            })
-        }
-    }
-}
-
-fn object_fields<'d>(definitions: &'d Definitions, name: &str) -> Vec<&'d str> {
-    match definitions.get(name).map(|definition| &definition.shape) {
-        Some(Shape::Object { fields, .. }) => fields.keys().map(String::as_str).collect(),
-        _ => Vec::new(),
     }
 }

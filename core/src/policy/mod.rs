@@ -7,21 +7,28 @@
 //! It decides nothing about requests, and nothing that is wrong with a policy may get past it: what it
 //! accepts, the filter accepts.
 
+mod app;
 mod auth;
 mod check;
 mod compiler;
 mod diagnostic;
+mod form;
+mod http;
 mod keys;
 mod node;
 mod preset;
 mod provider;
+mod read;
 mod redact;
 mod reference;
 mod render;
 mod requirements;
+mod route;
 mod schema;
 pub mod source;
 mod suggest;
+mod syntax;
+mod url;
 mod value;
 
 use alloc::collections::BTreeMap;
@@ -29,7 +36,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use crate::config::{CACHE_TTL_VARIABLE, Config, KeySource};
 use crate::engine::Engine;
@@ -39,13 +46,14 @@ use crate::time::Timestamp;
 use check::Checker;
 use compiler::Compiler;
 pub use diagnostic::{Code, Diagnostic, Diagnostics, MAX_FINDINGS, Related, Severity};
+use form::Form;
 use node::Node;
 pub use reference::reference;
 pub use render::{Excerpt, LineIndex, Position, Report, Source, render};
 use requirements::Collector;
 pub use requirements::{ClusterRequirement, Requirements};
 pub use schema::schema;
-use value::JwksUrl;
+use url::JwksUrl;
 
 /// The longest policy that is read, in bytes. Envoy takes configurations of this size still; a policy for
 /// a thousand apps has a tenth of it.
@@ -137,7 +145,7 @@ fn compile_into(
     let document = match json::parse(text) {
         Ok(document) => document,
         Err(error) => {
-            found.push(check::syntax_error(text, error));
+            found.push(syntax::syntax_error(text, error));
             return None;
         }
     };
@@ -153,11 +161,11 @@ fn compile_into(
     };
     let config = match form {
         Form::Policy => {
-            let policy = deserialize(text, &document, compiler.found)?;
+            let policy = typed(&document, compiler.found)?;
             compiler.policy(&node, &policy)
         }
         Form::App => {
-            let app = deserialize(text, &document, compiler.found)?;
+            let app = typed(&document, compiler.found)?;
             compiler.single_app(&node, &app)
         }
     };
@@ -167,13 +175,6 @@ fn compile_into(
     }
     let json = write(&config, &document, found)?;
     Some((config, json, requirements))
-}
-
-/// What a document is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Policy,
-    App,
 }
 
 /// Checks a document against the schema of its form; `None` when something is wrong, which was reported.
@@ -186,7 +187,7 @@ fn check_structure(node: &Node<'_, '_>, found: &mut Diagnostics) -> Option<Form>
         );
         return None;
     };
-    let form = match check::form(node, &definitions) {
+    let form = match form::form(node, &definitions) {
         Ok(form) => form,
         Err(diagnostic) => {
             found.push(diagnostic);
@@ -202,19 +203,12 @@ fn check_structure(node: &Node<'_, '_>, found: &mut Diagnostics) -> Option<Form>
 }
 
 /// The types of a document whose structure was checked.
-fn deserialize<T: DeserializeOwned>(
-    text: &[u8],
-    document: &Value<'_>,
-    found: &mut Diagnostics,
-) -> Option<T> {
-    match serde_json::from_slice(text) {
+fn typed<'n, T: Deserialize<'n>>(document: &'n Value<'_>, found: &mut Diagnostics) -> Option<T> {
+    match read::read(document) {
         Ok(policy) => Some(policy),
         Err(error) => {
-            internal(
-                document.span,
-                &format!("the policy passed its check, but not its reader: {error}"),
-                found,
-            );
+            let message = format!("the policy passed its check, but not its reader: {error}");
+            internal(document.span, &message, found);
             None
         }
     }

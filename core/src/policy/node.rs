@@ -14,6 +14,8 @@ pub(super) struct Node<'n, 'a> {
     path: String,
     /// The name of the member that holds it, and where that stands.
     member: Option<(&'n str, Span)>,
+    /// The name of the member whose array it is an element of.
+    list: Option<&'n str>,
 }
 
 impl<'n, 'a> Node<'n, 'a> {
@@ -23,6 +25,7 @@ impl<'n, 'a> Node<'n, 'a> {
             value,
             path: String::new(),
             member: None,
+            list: None,
         }
     }
 
@@ -50,11 +53,16 @@ impl<'n, 'a> Node<'n, 'a> {
 
     /// How a message calls the value.
     pub(super) fn label(&self) -> String {
-        match self.member {
-            Some((name, _)) => quote(name),
-            None if self.path.is_empty() => "the policy".to_string(),
-            None => quote(&self.path),
+        match (self.member, self.list) {
+            (Some((name, _)), _) => quote(name),
+            (None, Some(list)) => format!("an element of {}", quote(list)),
+            (None, None) => "the document".to_string(),
         }
+    }
+
+    /// Whether it is the whole document.
+    pub(super) fn is_root(&self) -> bool {
+        self.path.is_empty()
     }
 
     /// The value of a member of this object.
@@ -63,6 +71,7 @@ impl<'n, 'a> Node<'n, 'a> {
             value: &member.value,
             path: join(&self.path, &member.name),
             member: Some((&member.name, member.name_span)),
+            list: None,
         }
     }
 
@@ -80,6 +89,7 @@ impl<'n, 'a> Node<'n, 'a> {
             value: self.value.as_array()?.get(index)?,
             path: format!("{}[{index}]", self.path),
             member: None,
+            list: self.name(),
         })
     }
 

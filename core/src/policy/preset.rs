@@ -3,7 +3,13 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::source::Preset;
+use super::compiler::Compiler;
+use super::diagnostic::{Code, quote, quote_list};
+use super::node::Node;
+use super::provider::{Keys, PRESET_FIELDS};
+use super::source::{self, Preset};
+use super::url::{JwksUrl, split_port};
+use super::value::{self, Fault};
 
 /// What a preset stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,4 +95,126 @@ fn is_guid(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
+impl Compiler<'_> {
+    /// The keys of a preset, and its issuer.
+    pub(super) fn preset(
+        &mut self,
+        node: &Node<'_, '_>,
+        field: &Node<'_, '_>,
+        provider: &source::Provider,
+    ) -> Option<Keys> {
+        let preset = provider.preset?;
+        if !self.has_parameters(node, field, preset) {
+            return None;
+        }
+        let expansion = preset.expand(Parameters {
+            tenant: provider.tenant.as_deref().unwrap_or_default(),
+            host: provider.host.as_deref().unwrap_or_default(),
+            realm: provider.realm.as_deref().unwrap_or_default(),
+        });
+        if expansion.issuer.is_none() && provider.issuer.is_none() {
+            let tenant = node.field("tenant")?;
+            let message = format!(
+                "{} is not the ID of a tenant",
+                quote(provider.tenant.as_deref()?)
+            );
+            let hint =
+                "Azure AD writes the ID (a GUID) into `iss`; write the ID, or set `issuer` as well";
+            self.error(Code::InvalidValue, &tenant, message, Some(hint.into()));
+            return None;
+        }
+        let url = JwksUrl::parse(&expansion.jwks_url);
+        let url = self.parsed(field, &expansion.jwks_url, |_| url)?;
+        self.remote(
+            node,
+            field,
+            provider,
+            (&expansion.jwks_url, url),
+            expansion.issuer,
+        )
+    }
+
+    /// Whether a preset has the fields that it needs, and no other, each with a value that fits into a URL.
+    fn has_parameters(
+        &mut self,
+        node: &Node<'_, '_>,
+        field: &Node<'_, '_>,
+        preset: Preset,
+    ) -> bool {
+        let mut is_valid = true;
+        for name in PRESET_FIELDS {
+            let is_needed = preset.parameters().contains(&name);
+            match node.field(name) {
+                None if is_needed => {
+                    let message =
+                        format!("the preset {} needs {}", quote(preset.name()), quote(name));
+                    let hint = format!(
+                        "write {} beside it",
+                        quote_list(preset.parameters().iter().copied())
+                    );
+                    self.error(Code::MissingField, field, message, Some(hint));
+                    is_valid = false;
+                }
+                Some(extra) if !is_needed => {
+                    let message = format!(
+                        "the preset {} does not take {}",
+                        quote(preset.name()),
+                        quote(name)
+                    );
+                    let hint = match preset.parameters() {
+                        [] => "it takes nothing".into(),
+                        needed => format!("it takes {}", quote_list(needed.iter().copied())),
+                    };
+                    self.contradiction(&extra, field, message, Some(hint));
+                    is_valid = false;
+                }
+                Some(given) => {
+                    let text = given.value().as_str().unwrap_or_default();
+                    is_valid &= self
+                        .parsed(&given, text, |text| check_parameter(name, text))
+                        .is_some();
+                }
+                None => {}
+            }
+        }
+        is_valid
+    }
+}
+
+/// Whether a text can be the `tenant`, `host` or `realm` in a preset's URL.
+fn check_parameter(name: &str, text: &str) -> Result<(), Fault> {
+    let fault = |message: &str, hint: &str| Fault {
+        message: message.into(),
+        hint: Some(hint.into()),
+    };
+    match name {
+        "host" => {
+            if text.contains('/') {
+                return Err(fault(
+                    "is not a host alone",
+                    "without `https://` and path, as in `sso.example.com`",
+                ));
+            }
+            let (host, _) = split_port(text, 443)?;
+            value::parse_host(host).map(|_| ())
+        }
+        // A tenant is a part of a host, or of a path.
+        "tenant" if text.contains(['/', ':', '*']) => Err(fault(
+            "is not a tenant alone",
+            "as in `<tenant>.auth0.com`, without the rest of the URL",
+        )),
+        "tenant" => value::parse_host(text).map(|_| ()),
+        _ => {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+            if !text.is_empty() && text.bytes().all(is_plain) && !matches!(text, "." | "..") {
+                return Ok(());
+            }
+            Err(fault(
+                "cannot stand in the preset's URL as it is",
+                "write `jwks_url` and `issuer` instead of the preset",
+            ))
+        }
+    }
 }

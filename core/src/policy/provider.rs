@@ -8,20 +8,13 @@ use alloc::vec::Vec;
 use super::compiler::Compiler;
 use super::diagnostic::{Code, Diagnostic, quote, quote_list};
 use super::node::{Node, opening};
-use super::preset::Parameters;
 use super::redact::is_variable_name;
 use super::requirements::Collector;
-use super::source::{self, Preset};
-use super::value::{self, Fault, JwksUrl};
-use crate::config::{self, KeySource, RemoteJwks};
+use super::source;
+use super::url::JwksUrl;
+use super::value;
+use crate::config::{self, CACHE_TTL_VARIABLE, KeySource, RemoteJwks};
 use crate::jose::Algorithm;
-
-/// Leeway for `exp` and `nbf` where the policy does not say, in seconds: that of Envoy's `jwt_authn`.
-const DEFAULT_CLOCK_SKEW_SECS: u64 = 60;
-/// How long an answer with keys may take where the policy does not say, in milliseconds.
-const DEFAULT_JWKS_TIMEOUT_MS: u64 = 5_000;
-/// How long keys outlive their freshness where the policy does not say, in seconds: a day.
-const DEFAULT_JWKS_MAX_STALE_SECS: u64 = 86_400;
 
 /// The fields of which a provider has exactly one.
 const KEY_SOURCES: [&str; 8] = [
@@ -42,7 +35,7 @@ const REMOTE_FIELDS: [&str; 4] = [
     "jwks_max_stale_secs",
 ];
 /// The fields that only mean something for a preset.
-const PRESET_FIELDS: [&str; 3] = ["tenant", "host", "realm"];
+pub(super) const PRESET_FIELDS: [&str; 3] = ["tenant", "host", "realm"];
 
 /// A provider as the configuration has it, and what it asks of the proxy once it is used.
 #[derive(Debug)]
@@ -96,8 +89,12 @@ impl Compiler<'_> {
                 issuer,
                 audiences: audiences?,
                 algorithms: algorithms?,
-                clock_skew_secs: provider.clock_skew_secs.unwrap_or(DEFAULT_CLOCK_SKEW_SECS),
-                require_expiration: provider.require_expiration.unwrap_or(true),
+                clock_skew_secs: provider
+                    .clock_skew_secs
+                    .unwrap_or(source::DEFAULT_CLOCK_SKEW_SECS),
+                require_expiration: provider
+                    .require_expiration
+                    .unwrap_or(source::DEFAULT_REQUIRE_EXPIRATION),
                 keys: keys.source,
             },
             url: keys.url,
@@ -182,10 +179,7 @@ impl Compiler<'_> {
     }
 
     fn no_key_source(&mut self, node: &Node<'_, '_>) {
-        let message = match node.name() {
-            Some(name) => format!("no source of keys in {}", quote(name)),
-            None => "no source of keys".into(),
-        };
+        let message = format!("no source of keys in {}", node.label());
         let sources = quote_list(KEY_SOURCES);
         let hint = match node.name() {
             Some("auth") => format!("name the provider in `providers`, or write one of {sources}"),
@@ -263,6 +257,12 @@ impl Compiler<'_> {
 
     /// The name of an environment variable. The message does not repeat it: it may be the secret itself.
     fn variable(&mut self, field: &Node<'_, '_>, text: &str) -> Option<String> {
+        if text == CACHE_TTL_VARIABLE {
+            let message =
+                format!("`{CACHE_TTL_VARIABLE}` says how long keys are fresh, and holds no key");
+            self.error(Code::Contradiction, field, message, None);
+            return None;
+        }
         if is_variable_name(text.as_bytes()) {
             return Some(text.into());
         }
@@ -276,91 +276,8 @@ impl Compiler<'_> {
         None
     }
 
-    fn preset(
-        &mut self,
-        node: &Node<'_, '_>,
-        field: &Node<'_, '_>,
-        provider: &source::Provider,
-    ) -> Option<Keys> {
-        let preset = provider.preset?;
-        if !self.has_parameters(node, field, preset) {
-            return None;
-        }
-        let expansion = preset.expand(Parameters {
-            tenant: provider.tenant.as_deref().unwrap_or_default(),
-            host: provider.host.as_deref().unwrap_or_default(),
-            realm: provider.realm.as_deref().unwrap_or_default(),
-        });
-        if expansion.issuer.is_none() && provider.issuer.is_none() {
-            let tenant = node.field("tenant")?;
-            let message = format!(
-                "{} is not the ID of a tenant",
-                quote(provider.tenant.as_deref()?)
-            );
-            let hint =
-                "Azure AD writes the ID (a GUID) into `iss`; write the ID, or set `issuer` as well";
-            self.error(Code::InvalidValue, &tenant, message, Some(hint.into()));
-            return None;
-        }
-        let url = JwksUrl::parse(&expansion.jwks_url);
-        let url = self.parsed(field, &expansion.jwks_url, |_| url)?;
-        self.remote(
-            node,
-            field,
-            provider,
-            (&expansion.jwks_url, url),
-            expansion.issuer,
-        )
-    }
-
-    /// Whether a preset has the fields that it needs, and no other, each with a value that fits into a URL.
-    fn has_parameters(
-        &mut self,
-        node: &Node<'_, '_>,
-        field: &Node<'_, '_>,
-        preset: Preset,
-    ) -> bool {
-        let mut is_valid = true;
-        for name in PRESET_FIELDS {
-            let is_needed = preset.parameters().contains(&name);
-            match node.field(name) {
-                None if is_needed => {
-                    let message =
-                        format!("the preset {} needs {}", quote(preset.name()), quote(name));
-                    let hint = format!(
-                        "write {} beside it",
-                        quote_list(preset.parameters().iter().copied())
-                    );
-                    self.error(Code::MissingField, field, message, Some(hint));
-                    is_valid = false;
-                }
-                Some(extra) if !is_needed => {
-                    let message = format!(
-                        "the preset {} does not take {}",
-                        quote(preset.name()),
-                        quote(name)
-                    );
-                    let hint = match preset.parameters() {
-                        [] => "it takes nothing".into(),
-                        needed => format!("it takes {}", quote_list(needed.iter().copied())),
-                    };
-                    self.contradiction(&extra, field, message, Some(hint));
-                    is_valid = false;
-                }
-                Some(given) => {
-                    let text = given.value().as_str().unwrap_or_default();
-                    is_valid &= self
-                        .parsed(&given, text, |text| check_parameter(name, text))
-                        .is_some();
-                }
-                None => {}
-            }
-        }
-        is_valid
-    }
-
     /// Keys from a URL.
-    fn remote(
+    pub(super) fn remote(
         &mut self,
         node: &Node<'_, '_>,
         field: &Node<'_, '_>,
@@ -392,11 +309,13 @@ impl Compiler<'_> {
                 scheme: url.scheme.into(),
                 authority: url.authority.clone(),
                 path: url.path.clone(),
-                timeout_ms: provider.jwks_timeout_ms.unwrap_or(DEFAULT_JWKS_TIMEOUT_MS),
+                timeout_ms: provider
+                    .jwks_timeout_ms
+                    .unwrap_or(source::DEFAULT_JWKS_TIMEOUT_MS),
                 cache_ttl_secs: provider.jwks_cache_ttl_secs,
                 max_stale_secs: provider
                     .jwks_max_stale_secs
-                    .unwrap_or(DEFAULT_JWKS_MAX_STALE_SECS),
+                    .unwrap_or(source::DEFAULT_JWKS_MAX_STALE_SECS),
             }),
             default_algorithms: asymmetric.clone(),
             possible_algorithms: asymmetric,
@@ -472,40 +391,4 @@ fn algorithms(holds: impl Fn(Algorithm) -> bool) -> Vec<Algorithm> {
         .into_iter()
         .filter(|algorithm| holds(*algorithm))
         .collect()
-}
-
-/// Whether a text can be the `tenant`, `host` or `realm` in a preset's URL.
-fn check_parameter(name: &str, text: &str) -> Result<(), Fault> {
-    let fault = |message: &str, hint: &str| Fault {
-        message: message.into(),
-        hint: Some(hint.into()),
-    };
-    match name {
-        "host" => {
-            if text.contains('/') {
-                return Err(fault(
-                    "is not a host alone",
-                    "without `https://` and path, as in `sso.example.com`",
-                ));
-            }
-            let (host, _) = value::split_port(text, 443)?;
-            value::parse_host(host).map(|_| ())
-        }
-        // A tenant is a part of a host, or of a path.
-        "tenant" if text.contains(['/', ':', '*']) => Err(fault(
-            "is not a tenant alone",
-            "as in `<tenant>.auth0.com`, without the rest of the URL",
-        )),
-        "tenant" => value::parse_host(text).map(|_| ()),
-        _ => {
-            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-            if !text.is_empty() && text.bytes().all(is_plain) && !matches!(text, "." | "..") {
-                return Ok(());
-            }
-            Err(fault(
-                "cannot stand in the preset's URL as it is",
-                "write `jwks_url` and `issuer` instead of the preset",
-            ))
-        }
-    }
 }

@@ -268,6 +268,9 @@ impl Cell {
 
 /// Cuts a line to a readable length around what is underlined.
 fn cut(text: &str, underline: Range<usize>) -> (String, Range<usize>) {
+    if text.chars().count() <= MAX_BEFORE.saturating_add(MAX_BEHIND) {
+        return (text.into(), underline);
+    }
     let skipped = underline.start.saturating_sub(MAX_BEFORE);
     let mut kept: String = text
         .chars()

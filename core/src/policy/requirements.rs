@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::value::JwksUrl;
+use super::url::JwksUrl;
 use crate::config::CACHE_TTL_VARIABLE;
 
 /// What the proxy has to have so that the configuration works.

@@ -16,6 +16,15 @@ use serde::de::IgnoredAny;
 use crate::config::Unmatched;
 use crate::jose::Algorithm;
 
+/// Leeway for `exp` and `nbf` where the policy does not say, in seconds: that of Envoy's `jwt_authn`.
+pub const DEFAULT_CLOCK_SKEW_SECS: u64 = 60;
+/// How long an answer with keys may take where the policy does not say, in milliseconds.
+pub const DEFAULT_JWKS_TIMEOUT_MS: u64 = 5_000;
+/// How long keys stay in use while their source fails where the policy does not say, in seconds: a day.
+pub const DEFAULT_JWKS_MAX_STALE_SECS: u64 = 86_400;
+/// Whether a token without `exp` is refused where the policy does not say.
+pub const DEFAULT_REQUIRE_EXPIRATION: bool = true;
+
 /// The longest clock skew that a provider may have, in seconds.
 pub const MAX_CLOCK_SKEW_SECS: u64 = 3600;
 /// The longest time that an answer with keys may take, in milliseconds.
@@ -35,6 +44,7 @@ pub struct Policy {
     /// Issuers of tokens by name, for apps to refer to. A name consists of letters, digits, `.`, `_`
     /// and `-`, and begins with a letter or digit.
     #[serde(default)]
+    #[schemars(extend("default" = {}))]
     pub providers: BTreeMap<String, Provider>,
     /// What is protected. A request belongs to the app whose host matches best (exact host, then the longest
     /// `*.` pattern, then `*`) and whose `gateway_path` is the longest.
@@ -70,12 +80,14 @@ pub struct App {
     pub gateway_path: String,
     /// What happens to a request that may pass.
     #[serde(default)]
+    #[schemars(extend("default" = "pass_through"))]
     pub routing_mode: RoutingMode,
     /// What holds where no route matches.
     pub default_policy: AccessPolicy,
     /// Parts of the app with a policy of their own. The most specific one decides: a longer path goes
     /// before a shorter one, an exact path before `/*`, one with `methods` before one without.
     #[serde(default)]
+    #[schemars(extend("default" = []))]
     pub routes: Vec<Route>,
 }
 
@@ -179,16 +191,15 @@ pub struct Provider {
     /// The proxy's cluster that requests for `jwks_url` are sent to. By default the URL's host and port as they
     /// are written there, in lower case, unless the compiler is told otherwise.
     pub jwks_cluster: Option<String>,
-    /// How long an answer from `jwks_url` may take, in milliseconds. 5000 when left out.
-    #[schemars(range(min = 1, max = MAX_JWKS_TIMEOUT_MS))]
+    /// How long an answer from `jwks_url` may take, in milliseconds.
+    #[schemars(range(min = 1, max = MAX_JWKS_TIMEOUT_MS), extend("default" = DEFAULT_JWKS_TIMEOUT_MS))]
     pub jwks_timeout_ms: Option<u64>,
     /// How long keys from `jwks_url` are fresh, in seconds. When left out, the proxy's environment variable
     /// `GATEWAY_JWKS__CACHE_TTL_SECS` says, else 300.
     #[schemars(range(min = 1, max = MAX_JWKS_CACHE_TTL_SECS))]
     pub jwks_cache_ttl_secs: Option<u64>,
-    /// How long keys stay in use beyond their freshness while `jwks_url` fails, in seconds; 0 is not at
-    /// all. 86400 when left out.
-    #[schemars(range(min = 0, max = MAX_JWKS_MAX_STALE_SECS))]
+    /// How long keys stay in use beyond their freshness while `jwks_url` fails, in seconds; 0 is not at all.
+    #[schemars(range(min = 0, max = MAX_JWKS_MAX_STALE_SECS), extend("default" = DEFAULT_JWKS_MAX_STALE_SECS))]
     pub jwks_max_stale_secs: Option<u64>,
     /// A JWK set (RFC 7517), inline.
     pub jwks: Option<InlineJwks>,
@@ -209,10 +220,11 @@ pub struct Provider {
     /// (RSA: RS256, P-256: ES256, P-384: ES384, P-521: ES512, secp256k1: ES256K, Ed25519: EdDSA); for a secret HS256.
     #[schemars(length(min = 1))]
     pub algorithms: Option<Vec<Algorithm>>,
-    /// How far clocks may differ when `exp` and `nbf` are checked, in seconds; 0 is no leeway. 60 when left out.
-    #[schemars(range(min = 0, max = MAX_CLOCK_SKEW_SECS))]
+    /// How far clocks may differ when `exp` and `nbf` are checked, in seconds; 0 is no leeway.
+    #[schemars(range(min = 0, max = MAX_CLOCK_SKEW_SECS), extend("default" = DEFAULT_CLOCK_SKEW_SECS))]
     pub clock_skew_secs: Option<u64>,
-    /// Whether a token without `exp` is refused. `true` when left out.
+    /// Whether a token without `exp` is refused.
+    #[schemars(extend("default" = DEFAULT_REQUIRE_EXPIRATION))]
     pub require_expiration: Option<bool>,
 }
 

@@ -1,4 +1,4 @@
-//! Values that have a form of their own: hosts, paths, URLs, header names, methods.
+//! Values that have a form of their own: names, hosts, paths.
 //!
 //! Each is parsed on its own, without regard to the rest of the policy. A value that is refused says what
 //! is wrong with it and how it is written instead.
@@ -9,7 +9,6 @@ use alloc::string::String;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::diagnostic::{is_unprintable, quote};
-use super::suggest;
 use crate::path::NormalPath;
 
 /// What is wrong with a value, and how it is written instead.
@@ -20,14 +19,14 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             hint: None,
         }
     }
 
-    fn hint(self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),
             ..self
@@ -102,7 +101,7 @@ pub(super) fn parse_host_pattern(pattern: &str) -> Result<String, Fault> {
         return Err(Fault::new("is a URL, not a host").hint(format!("write {}", quote(host))));
     }
     if pattern.contains('/') {
-        return Err(Fault::new("has a path, which a host has not")
+        return Err(Fault::new("has a path, and hosts are written without")
             .hint("the path stands in `gateway_path`"));
     }
     if let Some(suffix) = pattern.strip_prefix("*.") {
@@ -143,8 +142,8 @@ pub(super) fn parse_host(host: &str) -> Result<String, Fault> {
             .hint(format!("write {}", quote(&format!("[{host}]")))));
     }
     if let Some((name, _)) = host.split_once(':') {
-        return Err(Fault::new("has a port, which a host has not")
-            .hint(format!("write {}: it holds for every port", quote(name))));
+        return Err(Fault::new("has a port, and hosts are written without")
+            .hint(format!("write {}; it holds for every port", quote(name))));
     }
     check_host_name(host)?;
     Ok(host.to_ascii_lowercase())
@@ -197,7 +196,7 @@ fn check_host_name(host: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn placeholder() -> Fault {
+pub(super) fn placeholder() -> Fault {
     Fault::new("has a placeholder in it").hint("write the real value instead")
 }
 
@@ -276,221 +275,5 @@ pub(super) fn parse_route_path(path: &str) -> Result<(String, bool), Fault> {
             let above = parse_path(above).map_err(fault)?;
             Ok((above, true))
         }
-    }
-}
-
-/// Methods that are registered or widely used, to find slips of the pen.
-const KNOWN_METHODS: [&str; 20] = [
-    "GET",
-    "HEAD",
-    "POST",
-    "PUT",
-    "DELETE",
-    "CONNECT",
-    "OPTIONS",
-    "TRACE",
-    "PATCH",
-    "QUERY",
-    "COPY",
-    "LOCK",
-    "MKCOL",
-    "MOVE",
-    "PROPFIND",
-    "PROPPATCH",
-    "REPORT",
-    "SEARCH",
-    "UNLOCK",
-    "PURGE",
-];
-
-/// Whether a character may stand in a token (RFC 9110 §5.6.2).
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// A method: a token (RFC 9110 §9.1) in upper case.
-pub(super) fn check_method(method: &str) -> Result<(), Fault> {
-    if method == "*" {
-        return Err(Fault::new("is not a method").hint("leave `methods` out for every method"));
-    }
-    if method.is_empty() || !method.bytes().all(is_token_byte) {
-        return Err(Fault::new("is not a method"));
-    }
-    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
-        return Err(Fault::new("is not in upper case").hint(format!(
-            "methods are case-sensitive; write {}",
-            quote(&method.to_ascii_uppercase())
-        )));
-    }
-    Ok(())
-}
-
-/// The known method that an unknown one may be meant as.
-pub(super) fn misspelt_method(method: &str) -> Option<&'static str> {
-    match KNOWN_METHODS.contains(&method) {
-        true => None,
-        false => suggest::nearest(method, KNOWN_METHODS),
-    }
-}
-
-/// A header that may carry a claim, in lower case.
-pub(super) fn parse_claim_header(header: &str) -> Result<String, Fault> {
-    if header.starts_with(':') {
-        return Err(
-            Fault::new("is a pseudo-header, which is part of the request line")
-                .hint("write a name such as `X-User-Id`"),
-        );
-    }
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if header.is_empty() || !header.bytes().all(is_name) {
-        return Err(Fault::new("is not a header name")
-            .hint("letters, digits, `-` and `_`, as in `X-User-Id`"));
-    }
-    let name = header.to_ascii_lowercase();
-    match reserved(&name.replace('_', "-")) {
-        None => Ok(name),
-        Some(reason) => Err(Fault::new(format!("cannot carry a claim: {reason}"))
-            .hint("write a name such as `X-User-Id`")),
-    }
-}
-
-/// Why a header, in lower case and with `-` for `_`, is not free to carry a claim.
-fn reserved(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "upgrade" => {
-            "it is about a single connection (RFC 9110 §7.6.1), and proxies remove it"
-        }
-        "transfer-encoding" | "content-length" => "it says where the request ends (RFC 9112 §6)",
-        "content-type" | "content-encoding" | "content-range" => {
-            "it says what the body is (RFC 9110 §8)"
-        }
-        "host" => "it says whom the request is for (RFC 9110 §7.2)",
-        "authorization" | "proxy-authorization" | "proxy-authenticate" => {
-            "it holds credentials (RFC 9110 §11)"
-        }
-        "cookie" | "set-cookie" => "it holds cookies (RFC 6265)",
-        "expect" => "it changes how the request is sent (RFC 9110 §10.1.1)",
-        "forwarded"
-        | "via"
-        | "x-forwarded-for"
-        | "x-forwarded-host"
-        | "x-forwarded-proto"
-        | "x-forwarded-port"
-        | "x-forwarded-client-cert"
-        | "x-real-ip"
-        | "x-request-id" => "the proxy sets it itself",
-        _ if name.starts_with("x-envoy-") => "Envoy takes its orders from it",
-        _ => return None,
-    })
-}
-
-/// The URL of a key set, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct JwksUrl {
-    /// `https` or `http`.
-    pub(super) scheme: &'static str,
-    /// Host and port as written, in lower case.
-    pub(super) authority: String,
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// Path and query; at least `/`.
-    pub(super) path: String,
-}
-
-impl JwksUrl {
-    /// Reads an absolute `https` or `http` URL (RFC 3986 §3).
-    pub(super) fn parse(url: &str) -> Result<Self, Fault> {
-        check_text(url)?;
-        let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(Fault::new("is not an absolute URL")
-                .hint("write `https://…`, with the host and the path of the key set"));
-        };
-        let (scheme, default_port) = match scheme.to_ascii_lowercase().as_str() {
-            "https" => ("https", 443),
-            "http" => ("http", 80),
-            _ => {
-                return Err(Fault::new("is neither an `https` nor an `http` URL")
-                    .hint("for keys from a file there is `jwks_file`"));
-            }
-        };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
-        if authority.contains('@') {
-            return Err(Fault::new("has a user name or password before its host"));
-        }
-        if url.contains(['<', '>', '{', '}']) {
-            return Err(placeholder());
-        }
-        if target.contains('#') {
-            return Err(Fault::new("has a fragment (`#`), which is never sent"));
-        }
-        let (host, port) = split_port(authority, default_port)?;
-        let host = parse_host(host)?;
-        check_target(target)?;
-        let slash = if target.starts_with('/') { "" } else { "/" };
-        Ok(Self {
-            scheme,
-            authority: authority.to_ascii_lowercase(),
-            host,
-            port,
-            path: format!("{slash}{target}"),
-        })
-    }
-
-    /// Whether the host is this machine.
-    pub(super) fn is_loopback(&self) -> bool {
-        self.host == "localhost"
-            || self.host.ends_with(".localhost")
-            || self.host == "[::1]"
-            || self
-                .host
-                .parse::<Ipv4Addr>()
-                .is_ok_and(|address| address.is_loopback())
-    }
-}
-
-/// The host and port of an authority (RFC 3986 §3.2).
-pub(super) fn split_port(authority: &str, default: u16) -> Result<(&str, u16), Fault> {
-    let colon = match authority.rfind(']') {
-        Some(bracket) => authority
-            .get(bracket..)
-            .and_then(|rest| rest.find(':'))
-            .map(|at| at.saturating_add(bracket)),
-        None => authority.rfind(':'),
-    };
-    let Some((host, port)) = colon.and_then(|at| authority.split_at_checked(at)) else {
-        return Ok((authority, default));
-    };
-    let digits = port.trim_start_matches(':');
-    match digits.parse::<u16>() {
-        Ok(port) if port > 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Ok((host, port))
-        }
-        _ => Err(Fault::new(format!("has the port {}", quote(digits)))
-            .hint("a port is a number from 1 to 65535")),
-    }
-}
-
-/// What stands behind the host of a URL: visible ASCII, escapes whole.
-fn check_target(target: &str) -> Result<(), Fault> {
-    if let Some(odd) = target
-        .chars()
-        .find(|character| !character.is_ascii_graphic() || "\"\\^`|".contains(*character))
-    {
-        return Err(Fault::new(format!(
-            "has {} in its path",
-            quote(odd.encode_utf8(&mut [0; 4]))
-        ))
-        .hint("such characters stand in percent-encoding in a URL"));
-    }
-    let mut parts = target.split('%');
-    parts.next();
-    let is_whole = |part: &str| {
-        part.get(..2)
-            .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    };
-    match parts.all(is_whole) {
-        true => Ok(()),
-        false => Err(Fault::new("has a `%` without two hexadecimal digits")),
     }
 }

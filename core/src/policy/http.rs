@@ -1,0 +1,113 @@
+//! Methods and header names, and which headers are free to carry a claim.
+
+use alloc::format;
+use alloc::string::String;
+
+use super::diagnostic::quote;
+use super::suggest;
+use super::value::Fault;
+
+/// Methods that are registered or widely used, to find slips of the pen.
+const KNOWN_METHODS: [&str; 20] = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "CONNECT",
+    "OPTIONS",
+    "TRACE",
+    "PATCH",
+    "QUERY",
+    "COPY",
+    "LOCK",
+    "MKCOL",
+    "MOVE",
+    "PROPFIND",
+    "PROPPATCH",
+    "REPORT",
+    "SEARCH",
+    "UNLOCK",
+    "PURGE",
+];
+
+/// Whether a character may stand in a token (RFC 9110 §5.6.2).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// A method: a token (RFC 9110 §9.1) in upper case.
+pub(super) fn check_method(method: &str) -> Result<(), Fault> {
+    if method == "*" {
+        return Err(Fault::new("is not a method").hint("leave `methods` out for every method"));
+    }
+    if method.is_empty() || !method.bytes().all(is_token_byte) {
+        return Err(Fault::new("is not a method"));
+    }
+    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Err(Fault::new("is not in upper case").hint(format!(
+            "methods are case-sensitive; write {}",
+            quote(&method.to_ascii_uppercase())
+        )));
+    }
+    Ok(())
+}
+
+/// The known method that an unknown one may be meant as.
+pub(super) fn misspelt_method(method: &str) -> Option<&'static str> {
+    match KNOWN_METHODS.contains(&method) {
+        true => None,
+        false => suggest::nearest(method, KNOWN_METHODS),
+    }
+}
+
+/// A header that may carry a claim, in lower case.
+pub(super) fn parse_claim_header(header: &str) -> Result<String, Fault> {
+    if header.starts_with(':') {
+        return Err(
+            Fault::new("is a pseudo-header, which is part of the request line")
+                .hint("write a name such as `X-User-Id`"),
+        );
+    }
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if header.is_empty() || !header.bytes().all(is_name) {
+        return Err(Fault::new("is not a header name")
+            .hint("letters, digits, `-` and `_`, as in `X-User-Id`"));
+    }
+    let name = header.to_ascii_lowercase();
+    match reserved(&name.replace('_', "-")) {
+        None => Ok(name),
+        Some(reason) => Err(Fault::new(format!("cannot carry a claim: {reason}"))
+            .hint("write a name such as `X-User-Id`")),
+    }
+}
+
+/// Why a header, in lower case and with `-` for `_`, is not free to carry a claim.
+fn reserved(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer" | "upgrade" => {
+            "it is about a single connection (RFC 9110 §7.6.1), and proxies remove it"
+        }
+        "transfer-encoding" | "content-length" => "it says where the request ends (RFC 9112 §6)",
+        "content-type" | "content-encoding" | "content-range" => {
+            "it says what the body is (RFC 9110 §8)"
+        }
+        "host" => "it says whom the request is for (RFC 9110 §7.2)",
+        "authorization" | "proxy-authorization" | "proxy-authenticate" => {
+            "it holds credentials (RFC 9110 §11)"
+        }
+        "cookie" | "set-cookie" => "it holds cookies (RFC 6265)",
+        "expect" => "it changes how the request is sent (RFC 9110 §10.1.1)",
+        "forwarded"
+        | "via"
+        | "x-forwarded-for"
+        | "x-forwarded-host"
+        | "x-forwarded-proto"
+        | "x-forwarded-port"
+        | "x-forwarded-client-cert"
+        | "x-real-ip"
+        | "x-request-id" => "the proxy sets it itself",
+        _ if name.starts_with("x-envoy-") => "Envoy takes its orders from it",
+        _ => return None,
+    })
+}
