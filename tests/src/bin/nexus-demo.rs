@@ -211,7 +211,7 @@ impl Demo {
         }
         println!("# What the filter counts");
         println!(
-            "curl -s http://{}/stats?filter=nexus",
+            "curl -s 'http://{}/stats?usedonly&filter=nexus'",
             self.envoy.admin_addr()
         );
     }
