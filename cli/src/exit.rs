@@ -4,6 +4,8 @@
 
 use std::process::ExitCode;
 
+use nexus_core::policy::{self, Excerpt};
+
 /// How a command that did its work ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -51,6 +53,8 @@ pub(crate) struct Failure {
     pub(crate) blame: Blame,
     /// What is wrong, worst or first one first. Never empty.
     pub(crate) reports: Vec<Report>,
+    /// A last line about all of it.
+    pub(crate) summary: Option<String>,
 }
 
 /// One thing that is wrong: a message, the evidence below it, and what to do about it.
@@ -58,6 +62,8 @@ pub(crate) struct Failure {
 pub(crate) struct Report {
     /// Lower case, no final period, user input in backticks.
     pub(crate) message: String,
+    /// Places in what the user wrote.
+    pub(crate) excerpts: Vec<Excerpt>,
     /// Lines that show what the message is based on.
     pub(crate) evidence: Vec<String>,
     /// What to do.
@@ -68,8 +74,20 @@ impl Report {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
+            excerpts: Vec::new(),
             evidence: Vec::new(),
             hint: None,
+        }
+    }
+}
+
+impl From<policy::Report> for Report {
+    fn from(report: policy::Report) -> Self {
+        Self {
+            message: report.message,
+            excerpts: report.excerpts,
+            evidence: Vec::new(),
+            hint: report.hint,
         }
     }
 }
@@ -82,6 +100,7 @@ impl Failure {
         Self {
             blame,
             reports: vec![Report::new(message)],
+            summary: None,
         }
     }
 
@@ -107,6 +126,15 @@ impl Failure {
             report
                 .evidence
                 .extend(text.as_ref().lines().map(str::to_owned));
+        }
+        self
+    }
+
+    /// Shows a place with the last report.
+    #[must_use]
+    pub(crate) fn excerpts(mut self, excerpts: Vec<Excerpt>) -> Self {
+        if let Some(report) = self.reports.last_mut() {
+            report.excerpts = excerpts;
         }
         self
     }

@@ -103,7 +103,10 @@ pub(crate) fn write(path: &Path, bytes: &[u8], access: Access) -> Result<()> {
         return output::data(bytes);
     }
     write_file(path, bytes, access).map_err(|error| {
-        Failure::harness(format!("cannot write `{}`", path.display())).evidence(error.to_string())
+        // The temporary file's path, which the library wraps around the cause, is of no use.
+        let cause = error.get_ref().and_then(std::error::Error::source);
+        let evidence = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        Failure::harness(format!("cannot write `{}`", path.display())).evidence(evidence)
     })
 }
 

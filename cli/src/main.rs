@@ -4,6 +4,7 @@
 //! The command knows arguments, files, diagnostics and exit codes. It does not know how a decision is
 //! made: whatever it says about one, the filter told it.
 
+mod compile_policy;
 mod completions;
 mod docs;
 mod exit;
@@ -15,6 +16,7 @@ mod keys;
 mod man;
 mod mint_token;
 mod output;
+mod policy_file;
 mod time;
 
 use std::process::ExitCode;
@@ -52,6 +54,7 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    CompilePolicy(compile_policy::Args),
     InspectToken(inspect_token::Args),
     MintToken(Box<mint_token::Args>),
     Keygen(keygen::Args),
@@ -62,6 +65,7 @@ enum Command {
 
 fn run(command: Command) -> Result<Outcome> {
     match command {
+        Command::CompilePolicy(args) => compile_policy::run(&args),
         Command::InspectToken(args) => inspect_token::run(&args),
         Command::MintToken(args) => mint_token::run(&args),
         Command::Keygen(args) => keygen::run(&args),

@@ -11,7 +11,7 @@ use crate::files;
 use crate::json_text::{self, quoted};
 use crate::keygen::algorithm_parser;
 use crate::keys::{KeyFile, PrivateKey, base64url, parse_key_file};
-use crate::output::{self, visible};
+use crate::output::{self, count, visible};
 use crate::time::{self, Time, parse_duration, parse_time};
 
 const EXAMPLES: &str = "\
@@ -153,8 +153,8 @@ impl Object {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
-    let claims = claims(args, time::resolve_now(args.now))?;
     let signer = signer(args)?;
+    let claims = claims(args, time::resolve_now(args.now))?;
     let algorithm = args
         .alg
         .or(signer.algorithm)
@@ -221,8 +221,8 @@ fn warn_about(key: &PrivateKey, algorithm: Algorithm) {
         && secret.len() < minimum
     {
         output::warning(&format!(
-            "the secret has {} bytes, and {algorithm} asks for {minimum} or more (RFC 7518 §3.2)",
-            secret.len()
+            "the secret has {}, and {algorithm} asks for {minimum} or more (RFC 7518 §3.2)",
+            count(secret.len(), "byte")
         ));
     }
 }

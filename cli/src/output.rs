@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
+use nexus_core::policy::{Excerpt, Position};
 
-use crate::exit::{Failure, Result};
+use crate::exit::{Failure, Report, Result};
 
 /// `error:`, DENY.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -86,21 +87,68 @@ pub(crate) fn failure(failure: &Failure) {
         if index > 0 {
             text.push('\n');
         }
+        write_report(&mut text, &styled(BAD, "error:"), report);
+    }
+    if let Some(summary) = &failure.summary {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{} {}", styled(BAD, "error:"), report.message);
-        for line in &report.evidence {
-            let _ = writeln!(text, "  {line}");
-        }
-        if let Some(hint) = &report.hint {
-            let _ = writeln!(text, "{} {hint}", styled(HINT, "hint:"));
-        }
+        let _ = writeln!(text, "\n{}", styled(TITLE, summary));
     }
     write_stderr(&text);
+}
+
+/// Prints a report as a warning on standard error, with an empty line behind it.
+pub(crate) fn warning_report(report: &Report) {
+    let mut text = String::new();
+    write_report(&mut text, &styled(ODD, "warning:"), report);
+    write_stderr(&format!("{text}\n"));
+}
+
+fn write_report(text: &mut String, label: &str, report: &Report) {
+    let _ = writeln!(text, "{label} {}", report.message);
+    let digits = |excerpt: &Excerpt| excerpt.position.line.to_string().len();
+    let gutter = report.excerpts.iter().map(digits).max().unwrap_or(1);
+    for excerpt in &report.excerpts {
+        write_excerpt(text, gutter, excerpt);
+    }
+    for line in &report.evidence {
+        let _ = writeln!(text, "  {line}");
+    }
+    if let Some(hint) = &report.hint {
+        let _ = writeln!(text, "{} {hint}", styled(HINT, "hint:"));
+    }
+}
+
+/// The line of an excerpt with its place above and carets below, as compilers show it.
+fn write_excerpt(text: &mut String, gutter: usize, excerpt: &Excerpt) {
+    let Position { line, column } = excerpt.position;
+    let start = excerpt.underline.start;
+    let carets = "^".repeat(excerpt.underline.end.saturating_sub(start));
+    if let Some(label) = &excerpt.label {
+        let _ = writeln!(text, "{} {label}", styled(TITLE, "note:"));
+    }
+    let bar = styled(FAINT, "|");
+    let _ = writeln!(
+        text,
+        "{:gutter$}{} {}:{line}:{column}",
+        "",
+        styled(FAINT, "-->"),
+        excerpt.file
+    );
+    let _ = writeln!(text, "{:gutter$} {bar}", "");
+    let _ = writeln!(text, "{line:>gutter$} {bar} {}", excerpt.text.trim_end());
+    let carets = styled(BAD, &carets);
+    let _ = writeln!(text, "{:gutter$} {bar} {:start$}{carets}", "", "");
 }
 
 fn write_stderr(text: &str) {
     // Nobody is left to be told when standard error is gone.
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A number of things: `1 byte`, `2 bytes`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }
 
 /// The text with everything escaped that a terminal would act upon or not show: control characters

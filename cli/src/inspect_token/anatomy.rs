@@ -3,8 +3,6 @@
 //! What the filter would refuse as malformed is a problem; what only people and clients do to a token
 //! on its way (a pasted `Bearer`, a line break at the end) is unusual.
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
@@ -12,6 +10,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_
 use nexus_core::json::{self, Value};
 
 use super::Finding;
+use crate::output::{count, visible};
 
 /// Takes what strict base64url refuses but what still has one meaning.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -53,9 +52,13 @@ impl Part {
         json::parse(self.bytes.as_deref()?).ok()
     }
 
-    /// The part as text, whatever it is.
-    pub(crate) fn text(&self) -> Option<Cow<'_, str>> {
-        self.bytes.as_deref().map(String::from_utf8_lossy)
+    /// The part as a terminal may show it, whatever it is.
+    pub(crate) fn shown(&self) -> String {
+        let bytes = self.bytes.as_deref().unwrap_or_default();
+        match std::str::from_utf8(bytes) {
+            Ok(text) => visible(text),
+            Err(_) => format!("{}, not text", count(bytes.len(), "byte")),
+        }
     }
 }
 
@@ -125,11 +128,10 @@ impl Anatomy {
                 "five parts: it is encrypted (JWE, RFC 7516), and Nexus reads signed tokens only",
             ),
             _ => {
-                let count = parts.len();
-                let plural = if count == 1 { "" } else { "s" };
+                let parts = count(parts.len(), "part");
                 self.problem(
                     "parts",
-                    format!("{count} part{plural} between dots, a token has three (RFC 7515 §7.1)"),
+                    format!("{parts} between dots, a token has three (RFC 7515 §7.1)"),
                 );
             }
         }
@@ -144,10 +146,10 @@ impl Anatomy {
             return;
         }
         match parts.get(1) {
-            Some(&"") => self.problem("claims_empty", "the claims are empty"),
+            Some(&"") => self.problem("claims_empty", "the claims set is empty"),
             Some(part) => {
-                self.claims.bytes = self.decode("claims", part);
-                self.check_json("claims", self.claims.bytes.clone());
+                self.claims.bytes = self.decode("claims set", part);
+                self.check_json("claims set", self.claims.bytes.clone());
             }
             None => {}
         }
@@ -173,7 +175,7 @@ impl Anatomy {
         }
         let compact: String = part
             .chars()
-            .filter(|character| !character.is_whitespace())
+            .filter(|character| !character.is_whitespace() && *character != '=')
             .map(|character| match character {
                 '+' => '-',
                 '/' => '_',

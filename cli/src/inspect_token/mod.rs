@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use crate::exit::{Failure, Outcome, Result};
 use crate::files;
 use crate::json_text::{self, pretty, quoted};
-use crate::output::{self, FAINT, ODD, TITLE, styled, visible};
+use crate::output::{self, FAINT, ODD, TITLE, count, styled};
 use crate::time::{self, Time, parse_time};
 use anatomy::Anatomy;
 
@@ -125,7 +125,7 @@ fn human(anatomy: &Anatomy, unusual: &[Finding], now: Timestamp) -> String {
     section(&mut text, "claims", &anatomy.claims, now);
     if let Some(length) = anatomy.signature_bytes {
         let _ = writeln!(text, "{}", styled(TITLE, "signature"));
-        let _ = writeln!(text, "  {length} bytes, not shown");
+        let _ = writeln!(text, "  {}, not shown", count(length, "byte"));
     }
     if !unusual.is_empty() {
         let _ = writeln!(text, "{}", styled(ODD, "unusual"));
@@ -133,7 +133,10 @@ fn human(anatomy: &Anatomy, unusual: &[Finding], now: Timestamp) -> String {
             let _ = writeln!(text, "  {}", finding.text);
         }
     }
-    let _ = writeln!(text, "\n{}", styled(FAINT, NOT_VERIFIED));
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{}", styled(FAINT, NOT_VERIFIED));
     text
 }
 
@@ -163,8 +166,7 @@ fn section(text: &mut String, title: &str, part: &anatomy::Part, now: Timestamp)
             }
         },
         None => {
-            let raw = part.text().map_or_else(String::new, |raw| visible(&raw));
-            let _ = writeln!(text, "  {raw}");
+            let _ = writeln!(text, "  {}", part.shown());
         }
     }
 }

@@ -8,7 +8,7 @@ use nexus_core::json::{Number, Value};
 
 use super::Finding;
 use super::anatomy::Anatomy;
-use crate::output::visible;
+use crate::output::{count, visible};
 use crate::time::{distance, length_in_words};
 
 /// The longest validity that is not remarked upon, in seconds: a week.
@@ -100,7 +100,10 @@ fn signature_length(algorithm: Algorithm, length: usize, findings: &mut Vec<Find
         };
         findings.push(Finding::new(
             "signature_length",
-            format!("the signature has {length} bytes, {algorithm} gives {expected}{least}"),
+            format!(
+                "the signature has {}, {algorithm} gives {expected}{least}",
+                count(length, "byte")
+            ),
         ));
     }
 }

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{KeyError, PrivateKey, base64url};
+use crate::output::count;
 
 /// The members of a JWK in the order in which they are written.
 #[derive(Clone, PartialEq, Eq)]
@@ -174,7 +175,7 @@ fn elliptic(jwk: &Value<'_>) -> Result<PrivateKey, KeyError> {
     if scalar.len() != length {
         return Err(KeyError::InvalidMember(
             "d",
-            format!("has {} bytes, {curve} has {length}", scalar.len()),
+            format!("has {}, {curve} has {length}", count(scalar.len(), "byte")),
         ));
     }
     let outside = |_| KeyError::InvalidMember("d", format!("is no private key of {curve}"));
@@ -195,7 +196,10 @@ fn octet_pair(jwk: &Value<'_>) -> Result<PrivateKey, KeyError> {
     }
     let seed = bytes(jwk, "d")?;
     let seed: Zeroizing<[u8; 32]> = Zeroizing::new(seed.as_slice().try_into().map_err(|_| {
-        KeyError::InvalidMember("d", format!("has {} bytes, Ed25519 has 32", seed.len()))
+        KeyError::InvalidMember(
+            "d",
+            format!("has {}, Ed25519 has 32", count(seed.len(), "byte")),
+        )
     })?);
     let key = PrivateKey::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)));
     public_half_fits(jwk, key, &["x"])

@@ -1,0 +1,9 @@
+//! The command from outside: whole transcripts, exit codes, and what an independent library says
+//! about its keys and signatures.
+
+mod completions;
+mod help;
+mod inspect_token;
+mod keygen;
+mod mint_token;
+mod sandbox;
