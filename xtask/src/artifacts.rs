@@ -10,31 +10,56 @@ use crate::{
     digest,
     filter::{self, FilterModule},
     toolchain::ToolchainChoice,
-    workspace::Workspace,
+    workspace::{FILTER_PACKAGE, Workspace},
 };
 
 /// What was built.
 pub(crate) struct Artifacts {
     pub(crate) module: FilterModule,
-    /// The module compiled by wasmtime for this machine.
-    precompiled: PathBuf,
     pub(crate) nexusctl: PathBuf,
-    summary: String,
 }
 
 impl Artifacts {
     /// The built files for people: path, size, SHA-256.
-    pub(crate) fn summary(&self) -> &str {
-        &self.summary
+    ///
+    /// # Errors
+    /// When the command cannot be read.
+    pub(crate) fn summary(&self, workspace: &Workspace) -> anyhow::Result<String> {
+        let nexusctl = fs::read(&self.nexusctl)
+            .with_context(|| format!("cannot read `{}`", self.nexusctl.display()))?;
+        let module = &self.module;
+        let mut text = String::new();
+        for (path, size, sha256) in [
+            (&module.path, module.size, module.sha256.clone()),
+            (&self.nexusctl, nexusctl.len(), digest::of_bytes(&nexusctl)),
+        ] {
+            let path = workspace.relative(path).display();
+            writeln!(text, "{path}  {size} bytes  sha256:{sha256}")?;
+        }
+        Ok(text)
     }
+}
 
-    /// Tells the command's build script which module to put inside. Every cargo command that may
-    /// build the command needs these, or it would be built again without.
-    pub(crate) fn embed_in<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command
-            .env("NEXUS_FILTER_WASM", &self.module.path)
-            .env("NEXUS_FILTER_CWASM", &self.precompiled)
+/// A release-mode cargo command over all native packages at once.
+///
+/// The selection is the same wherever native code is built: cargo unites features over the
+/// packages it selects, and another selection would compile wasmtime a second time. For the same
+/// reason each command names the module, as far as there is one, that the build script of
+/// `nexusctl` puts inside.
+pub(crate) fn cargo_native(workspace: &Workspace, subcommand: &str) -> Command {
+    let mut command = workspace.cargo(subcommand);
+    command.args(["--release", "--workspace", "--exclude", FILTER_PACKAGE]);
+    for (variable, path) in [
+        ("NEXUS_FILTER_WASM", filter::module_path(workspace)),
+        ("NEXUS_FILTER_CWASM", precompiled_path(workspace)),
+    ] {
+        if path.is_file() {
+            command.env(variable, path);
+        } else {
+            command.env_remove(variable);
+        }
     }
+    command
 }
 
 /// Builds all that is not built yet.
@@ -47,22 +72,18 @@ pub(crate) fn build(
     console: Console,
 ) -> anyhow::Result<Artifacts> {
     let module = filter::build(workspace, choice, console)?;
-    let precompiled = precompile(workspace, &module, console)?;
-    let mut artifacts = Artifacts {
-        module,
-        precompiled,
-        nexusctl: executable(workspace, "nexusctl"),
-        summary: String::new(),
-    };
+    precompile(workspace, &module, console)?;
     let mut command = native_binary(workspace, "nexusctl", console);
-    console.step("building nexusctl", artifacts.embed_in(&mut command))?;
-    artifacts.summary = summary(workspace, &artifacts)?;
-    Ok(artifacts)
+    console.step("building nexusctl", &mut command)?;
+    Ok(Artifacts {
+        module,
+        nexusctl: executable(workspace, "nexusctl"),
+    })
 }
 
 /// A command that builds one native executable.
 pub(crate) fn native_binary(workspace: &Workspace, name: &str, console: Console) -> Command {
-    let mut command = workspace.cargo_native("build");
+    let mut command = cargo_native(workspace, "build");
     command.args(["--bin", name]);
     if !console.verbose() {
         command.arg("--quiet");
@@ -82,7 +103,7 @@ fn precompile(
     workspace: &Workspace,
     module: &FilterModule,
     console: Console,
-) -> anyhow::Result<PathBuf> {
+) -> anyhow::Result<()> {
     let mut build = native_binary(workspace, "nexus-precompile", console);
     console.step(
         "building the host (wasmtime takes minutes, once)",
@@ -91,7 +112,7 @@ fn precompile(
     let compiler = executable(workspace, "nexus-precompile");
     let made_from = format!("{} {}\n", module.sha256, digest::of_file(&compiler)?);
 
-    let precompiled = workspace.target("nexus_filter.cwasm");
+    let precompiled = precompiled_path(workspace);
     let record = workspace.target("nexus_filter.cwasm.made-from");
     let up_to_date =
         precompiled.is_file() && fs::read_to_string(&record).is_ok_and(|old| old == made_from);
@@ -102,24 +123,10 @@ fn precompile(
         fs::write(&record, made_from)
             .with_context(|| format!("cannot write `{}`", record.display()))?;
     }
-    Ok(precompiled)
+    Ok(())
 }
 
-fn summary(workspace: &Workspace, artifacts: &Artifacts) -> anyhow::Result<String> {
-    let nexusctl = fs::read(&artifacts.nexusctl)
-        .with_context(|| format!("cannot read `{}`", artifacts.nexusctl.display()))?;
-    let module = &artifacts.module;
-    let mut text = String::new();
-    for (path, size, sha256) in [
-        (&module.path, module.size, module.sha256.clone()),
-        (
-            &artifacts.nexusctl,
-            nexusctl.len(),
-            digest::of_bytes(&nexusctl),
-        ),
-    ] {
-        let path = workspace.relative(path).display();
-        writeln!(text, "{path}  {size} bytes  sha256:{sha256}")?;
-    }
-    Ok(text)
+/// Where the module goes that wasmtime has compiled for this machine.
+fn precompiled_path(workspace: &Workspace) -> PathBuf {
+    workspace.target("nexus_filter.cwasm")
 }

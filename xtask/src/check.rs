@@ -1,7 +1,7 @@
 //! All that must hold of the source before a change is taken, but for the tests.
 
 use crate::{
-    architecture,
+    architecture, artifacts,
     console::Console,
     deny, docs,
     failure::{Failure, OrFail as _},
@@ -69,15 +69,14 @@ fn lints_for_the_proxy(workspace: &Workspace, console: Console) -> anyhow::Resul
 }
 
 fn lints(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
-    let mut command = workspace.cargo_native("clippy");
+    let mut command = artifacts::cargo_native(workspace, "clippy");
     command.args(["--all-targets", "--quiet", "--", "--deny", "warnings"]);
     console.step("linting everything else", &mut command)
 }
 
 fn documentation(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
-    let mut command = workspace.cargo("doc");
+    let mut command = artifacts::cargo_native(workspace, "doc");
     command
-        .args(["--release", "--workspace", "--exclude", FILTER_PACKAGE])
         .args(["--no-deps", "--document-private-items", "--quiet"])
         .env("RUSTDOCFLAGS", "--deny warnings");
     console.step("checking the documentation's links", &mut command)

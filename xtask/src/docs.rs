@@ -3,23 +3,36 @@
 use std::{fs, process::Command};
 
 use crate::{
-    artifacts::{executable, native_binary},
-    console::Console,
-    digest,
-    failure::Failure,
+    artifacts, console::Console, digest, failure::Failure, toolchain::ToolchainChoice,
     workspace::Workspace,
 };
 
-/// A generated file: the command prints it to standard output.
+/// A generated file: `nexusctl`, called so, prints it to standard output.
 struct Page {
     /// From the workspace's root.
     file: &'static str,
-    /// What `nexusctl` is called with.
     arguments: &'static [&'static str],
 }
 
 /// Every generated file.
-const PAGES: &[Page] = &[];
+const PAGES: [Page; 4] = [
+    Page {
+        file: "docs/nexusctl.md",
+        arguments: &["docs", "cli"],
+    },
+    Page {
+        file: "docs/policy-reference.md",
+        arguments: &["docs", "policy-reference"],
+    },
+    Page {
+        file: "docs/policy.schema.json",
+        arguments: &["docs", "policy-schema"],
+    },
+    Page {
+        file: "docs/deny-reasons.md",
+        arguments: &["docs", "deny-reasons"],
+    },
+];
 
 /// Writes all pages anew.
 ///
@@ -57,17 +70,11 @@ fn generate(
     workspace: &Workspace,
     console: Console,
 ) -> anyhow::Result<Vec<(&'static Page, Vec<u8>)>> {
-    if PAGES.is_empty() {
-        return Ok(Vec::new());
-    }
-    console.step(
-        "building nexusctl",
-        &mut native_binary(workspace, "nexusctl", console),
-    )?;
+    let nexusctl = artifacts::build(workspace, ToolchainChoice::Auto, console)?.nexusctl;
     PAGES
         .iter()
         .map(|page| {
-            let mut command = Command::new(executable(workspace, "nexusctl"));
+            let mut command = Command::new(&nexusctl);
             command.current_dir(workspace.root()).args(page.arguments);
             let text = console.output_of(&format!("writing {}", page.file), &mut command)?;
             Ok((page, text))

@@ -48,13 +48,18 @@ pub(crate) fn build(
         .join("filter/nexus_filter.wasm");
     let module = fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
     wasm_module::check(&module)?;
-    let path = workspace.target("nexus_filter.wasm");
+    let path = module_path(workspace);
     digest::write_if_changed(&path, &module)?;
     Ok(FilterModule {
         path,
         size: module.len(),
         sha256: digest::of_bytes(&module),
     })
+}
+
+/// Where the module goes.
+pub(crate) fn module_path(workspace: &Workspace) -> PathBuf {
+    workspace.target("nexus_filter.wasm")
 }
 
 /// Compiler flags by which no path of this machine stands in the module: panic messages name the

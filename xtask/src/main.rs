@@ -100,7 +100,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
         Task::Build(options) => {
             let built = artifacts::build(&workspace, options.toolchain, console)?;
-            print!("{}", built.summary());
+            print!("{}", built.summary(&workspace)?);
             Ok(())
         }
         Task::Test { build, filters } => suite::run(&workspace, build.toolchain, filters, console),

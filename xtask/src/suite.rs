@@ -37,9 +37,8 @@ pub(crate) fn run(
     let artifacts = artifacts::build(workspace, choice, console)?;
     let envoys = envoy::all(workspace, console)?;
 
-    let mut command = workspace.cargo_native("test");
-    artifacts
-        .embed_in(&mut command)
+    let mut command = artifacts::cargo_native(workspace, "test");
+    command
         .env("NEXUS_WASM", &artifacts.module.path)
         .env("NEXUSCTL", &artifacts.nexusctl)
         .env("NEXUS_ENVOYS", envoy::listed(&envoys))

@@ -83,16 +83,6 @@ impl Workspace {
         command
     }
 
-    /// A release-mode cargo command over all native packages at once.
-    ///
-    /// The selection is the same wherever native code is built: cargo unites features over the
-    /// packages it selects, and another selection would compile wasmtime a second time.
-    pub(crate) fn cargo_native(&self, subcommand: &str) -> Command {
-        let mut command = self.cargo(subcommand);
-        command.args(["--release", "--workspace", "--exclude", FILTER_PACKAGE]);
-        command
-    }
-
     /// The packages of the workspace with all that they depend on.
     ///
     /// # Errors
