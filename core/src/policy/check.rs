@@ -13,7 +13,7 @@ use super::diagnostic::{Code, Diagnostic, Diagnostics, MAX_FINDINGS, quote, quot
 use super::form::POLICY_FIELDS;
 use super::node::{Node, opening};
 use super::schema::{Definition, Definitions, Field, Shape};
-use super::suggest;
+use super::suggest::{self, Resemblance};
 use crate::json::{Kind, Member, Number};
 
 /// Checks the structure of values against the definitions of the schema.
@@ -119,7 +119,7 @@ impl<'c> Checker<'c> {
 
     /// What was meant by an unknown field: a field here, a field elsewhere, or else what there is here.
     fn unknown_field_hint(&self, name: &str, fields: &BTreeMap<String, Field>) -> String {
-        if let Some(near) = suggest::nearest(name, fields.keys().map(String::as_str)) {
+        if let Some(near) = self.meant_field(name, fields) {
             return suggest::meant(name, near);
         }
         if POLICY_FIELDS.contains(&name) && fields.contains_key("slug") {
@@ -140,6 +140,15 @@ impl<'c> Checker<'c> {
             "the fields here are {}",
             quote_list(fields.keys().map(String::as_str))
         )
+    }
+
+    /// The field of this object that an unknown one is meant as. What is the name of a field elsewhere is meant
+    /// as such, unless a slip of the pen makes one of these of it.
+    fn meant_field<'f>(&self, name: &str, fields: &'f BTreeMap<String, Field>) -> Option<&'f str> {
+        match suggest::ranked(name, fields.keys().map(String::as_str))? {
+            (Resemblance::Slip(_), near) => Some(near),
+            (Resemblance::Beginning(_), near) => self.owners(name).is_empty().then_some(near),
+        }
     }
 
     /// Where in a policy the field `name` may stand.
@@ -246,7 +255,12 @@ impl<'c> Checker<'c> {
                 format!("{name} cannot be {}", quote(&written)),
             ),
         };
-        let hint = format!("it may be from {} to {}", range.start(), range.end());
+        let hint = format!(
+            "it may be from {} to {}{}",
+            range.start(),
+            range.end(),
+            unit(node.name())
+        );
         self.found
             .push(Diagnostic::error(code, node.span(), node.path(), message).with_hint(hint));
     }
@@ -255,10 +269,7 @@ impl<'c> Checker<'c> {
         let found = node.value().kind_name();
         let diagnostic = Diagnostic::error(
             Code::WrongType,
-            match node.value().kind {
-                Kind::Object(_) | Kind::Array(_) => opening(node.span()),
-                _ => node.span(),
-            },
+            node.opening(),
             node.path(),
             format!(
                 "expected {} for {}, found {found}",
@@ -274,7 +285,7 @@ impl<'c> Checker<'c> {
 
     fn type_hint(&self, node: &Node<'_, '_>, shape: &Shape) -> Option<String> {
         match (shape, &node.value().kind) {
-            (_, Kind::Null) => Some("leave the field out for its default".to_owned()),
+            (_, Kind::Null) => Some("a field without a value is left out".to_owned()),
             (Shape::Integer { .. } | Shape::Boolean, Kind::String(text)) => {
                 let is_meant = match shape {
                     Shape::Boolean => matches!(text.as_ref(), "true" | "false"),
@@ -330,6 +341,15 @@ fn allowed(words: &[(String, String)]) -> String {
     match words {
         [(only, _)] => format!("the only value is {}", quote(only)),
         _ => format!("the values are {}", quote_list(names)),
+    }
+}
+
+/// The unit of a field, which its name ends in.
+fn unit(name: Option<&str>) -> &'static str {
+    match name {
+        Some(name) if name.ends_with("_secs") => " seconds",
+        Some(name) if name.ends_with("_ms") => " milliseconds",
+        _ => "",
     }
 }
 

@@ -95,13 +95,13 @@ impl Compiler<'_> {
             };
             let node = list.child(member);
             if let Err(fault) = value::check_provider_name(&member.name) {
-                self.fault_at(
-                    Code::InvalidValue,
-                    member.name_span,
-                    node.path(),
-                    &member.name,
-                    fault,
-                );
+                let message = format!("{} {}", quote(&member.name), fault.message);
+                let error =
+                    Diagnostic::error(Code::InvalidValue, member.name_span, node.path(), message);
+                self.found.push(Diagnostic {
+                    hint: fault.hint,
+                    ..error
+                });
             }
             let compiled = self.provider(&node, provider, &member.name);
             self.named.insert(
@@ -116,7 +116,11 @@ impl Compiler<'_> {
         }
     }
 
+    /// Warns of providers that nobody refers to, unless a reference may have been misspelt.
     fn report_unused(&mut self) {
+        if !self.found.errors.is_empty() {
+            return;
+        }
         for (name, provider) in &self.named {
             if !provider.is_used {
                 let message = format!("the provider {} is not used", quote(name));
@@ -168,18 +172,13 @@ impl Compiler<'_> {
     }
 
     pub(super) fn fault(&mut self, code: Code, node: &Node<'_, '_>, text: &str, fault: Fault) {
-        self.fault_at(code, node.span(), node.path(), text, fault);
-    }
-
-    fn fault_at(&mut self, code: Code, span: Span, path: String, text: &str, fault: Fault) {
-        let Fault { message, hint } = fault;
-        let message = match text {
-            "" => format!("the value {message}"),
-            _ if holds_credentials(text) => format!("the URL {message}"),
-            _ => format!("{} {message}", quote(text)),
+        let subject = match text {
+            "" => node.label(),
+            _ if holds_credentials(text) => "the URL".into(),
+            _ => quote(text),
         };
-        let error = Diagnostic::error(code, span, path, message);
-        self.found.push(Diagnostic { hint, ..error });
+        let Fault { message, hint } = fault;
+        self.error(code, node, format!("{subject} {message}"), hint);
     }
 
     pub(super) fn error(

@@ -10,7 +10,7 @@ use super::node::Node;
 use super::provider::Keys;
 use super::render::LineIndex;
 use crate::config::KeySource;
-use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyOrigin};
+use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyOrigin, PemError};
 use crate::json::Span;
 
 impl Compiler<'_> {
@@ -102,7 +102,7 @@ impl Compiler<'_> {
         }
         if set.is_empty() {
             let message = format!("{name} has no usable key");
-            let error = Diagnostic::error(Code::InvalidKey, field.span(), field.path(), message);
+            let error = Diagnostic::error(Code::InvalidKey, field.opening(), field.path(), message);
             let hint = set.rejected().first().map(ToString::to_string);
             self.found.push(Diagnostic { hint, ..error });
             return None;
@@ -147,8 +147,16 @@ impl Compiler<'_> {
             }
             Err(error) => {
                 let message = format!("{name} has no usable key: {error}");
-                let hint = "a public key in PEM starts with `-----BEGIN PUBLIC KEY-----`";
-                self.error(Code::InvalidKey, field, message, Some(hint.into()));
+                let hint = match error {
+                    PemError::PrivateKey { .. } => {
+                        Some("`openssl pkey -pubout` writes the public half")
+                    }
+                    PemError::NoBlock | PemError::UnsupportedLabel { .. } => {
+                        Some("a public key in PEM starts with `-----BEGIN PUBLIC KEY-----`")
+                    }
+                    _ => None,
+                };
+                self.error(Code::InvalidKey, field, message, hint.map(String::from));
                 None
             }
         }

@@ -37,6 +37,14 @@ impl<'n, 'a> Node<'n, 'a> {
         self.value.span
     }
 
+    /// Where the value stands; of an array or object only where it begins, for it may have many lines.
+    pub(super) const fn opening(&self) -> Span {
+        match self.value.kind {
+            Kind::Object(_) | Kind::Array(_) => opening(self.value.span),
+            _ => self.value.span,
+        }
+    }
+
     pub(super) fn path(&self) -> String {
         self.path.clone()
     }

@@ -2,9 +2,10 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::compiler::Compiler;
-use super::diagnostic::{Code, quote, quote_list};
+use super::diagnostic::{Code, quote};
 use super::node::Node;
 use super::provider::{Keys, PRESET_FIELDS};
 use super::source::{self, Preset};
@@ -150,10 +151,7 @@ impl Compiler<'_> {
                 None if is_needed => {
                     let message =
                         format!("the preset {} needs {}", quote(preset.name()), quote(name));
-                    let hint = format!(
-                        "write {} beside it",
-                        quote_list(preset.parameters().iter().copied())
-                    );
+                    let hint = format!("write {} beside it", needed(preset));
                     self.error(Code::MissingField, field, message, Some(hint));
                     is_valid = false;
                 }
@@ -165,7 +163,7 @@ impl Compiler<'_> {
                     );
                     let hint = match preset.parameters() {
                         [] => "it takes nothing".into(),
-                        needed => format!("it takes {}", quote_list(needed.iter().copied())),
+                        _ => format!("it takes {}", needed(preset)),
                     };
                     self.contradiction(&extra, field, message, Some(hint));
                     is_valid = false;
@@ -217,4 +215,10 @@ fn check_parameter(name: &str, text: &str) -> Result<(), Fault> {
             ))
         }
     }
+}
+
+/// The fields that a preset needs, in words.
+fn needed(preset: Preset) -> String {
+    let names: Vec<String> = preset.parameters().iter().map(|name| quote(name)).collect();
+    names.join(" and ")
 }

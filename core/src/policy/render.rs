@@ -305,7 +305,10 @@ impl fmt::Display for Report {
             let length = excerpt.underline.end.saturating_sub(start);
             writeln!(f, "{:gutter$}--> {}:{line}:{column}", "", excerpt.file)?;
             writeln!(f, "{:gutter$} |", "")?;
-            writeln!(f, "{line:>gutter$} | {}", excerpt.text.trim_end())?;
+            match excerpt.text.trim_end() {
+                "" => writeln!(f, "{line:>gutter$} |")?,
+                text => writeln!(f, "{line:>gutter$} | {text}")?,
+            }
             writeln!(f, "{:gutter$} | {:start$}{}", "", "", "^".repeat(length))?;
         }
         match &self.hint {

@@ -54,7 +54,7 @@ impl Compiler<'_> {
         let path = self.parsed(&path_node, &route.path, value::parse_route_path);
         let methods = self.methods(node, route);
         if let Some((path, prefix)) = &path {
-            self.report_repeated_path(&path_node, path, gateway_path);
+            self.report_repeated_path(&path_node, (path, *prefix), gateway_path);
             self.report_twin(&path_node, (path, *prefix), methods.as_deref(), taken);
         }
         let auth = node
@@ -73,26 +73,31 @@ impl Compiler<'_> {
     fn report_repeated_path(
         &mut self,
         node: &Node<'_, '_>,
-        path: &str,
+        (path, prefix): (&str, bool),
         gateway_path: Option<&str>,
     ) {
         let Some(above) = gateway_path.filter(|above| *above != "/") else {
             return;
         };
-        let below = path.strip_prefix(above);
-        if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-            let message = format!(
-                "the route is for {}: its path lies below `gateway_path`",
-                quote(&format!("{above}{path}"))
-            );
-            let below = below.filter(|rest| !rest.is_empty()).unwrap_or("/");
-            self.warn(
-                Code::Suspicious,
-                node,
-                message,
-                Some(format!("write {} if that is what you mean", quote(below))),
-            );
+        let Some(below) = path.strip_prefix(above) else {
+            return;
+        };
+        if !(below.is_empty() || below.starts_with('/')) {
+            return;
         }
+        let message = format!(
+            "the route is for {}: its path lies below `gateway_path`",
+            quote(&written(&format!("{above}{path}"), prefix))
+        );
+        let below = match below {
+            "" => "/",
+            below => below,
+        };
+        let hint = format!(
+            "write {} if that is what you mean",
+            quote(&written(below, prefix))
+        );
+        self.warn(Code::Suspicious, node, message, Some(hint));
     }
 
     /// Reports a route that is for the same requests as another one.
@@ -115,14 +120,10 @@ impl Compiler<'_> {
                 taken.insert(key, node.span());
                 continue;
             };
-            let below = match (prefix, path) {
-                (false, _) => "",
-                (true, "/") => "*",
-                (true, _) => "/*",
-            };
+            let path = written(path, prefix);
             let what = match &key.2 {
-                Some(method) => format!("{method} {path}{below}"),
-                None => format!("{path}{below}"),
+                Some(method) => format!("{method} {path}"),
+                None => path,
             };
             let message = format!("two routes are for {}", quote(&what));
             let error = Diagnostic::error(Code::Duplicate, node.span(), node.path(), message);
@@ -157,5 +158,14 @@ impl Compiler<'_> {
             }
         }
         all_valid.then(|| methods.clone())
+    }
+}
+
+/// The path of a route as a policy has it.
+fn written(path: &str, prefix: bool) -> String {
+    match (prefix, path) {
+        (false, _) => path.into(),
+        (true, "/") => "/*".into(),
+        (true, _) => format!("{path}/*"),
     }
 }

@@ -9,8 +9,25 @@ use super::diagnostic::{quote, quote_list};
 /// Names longer than this are not compared: no known name comes near.
 const MAX_COMPARED: usize = 64;
 
+/// How much names resemble each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Resemblance {
+    /// A slip of the pen lies between them: this many edits.
+    Slip(usize),
+    /// One is the beginning of the other, `iss` of `issuer`; this many edits lie between them.
+    Beginning(usize),
+}
+
 /// The known name that `name` most resembles, if one does.
 pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    ranked(name, known).map(|(_, candidate)| candidate)
+}
+
+/// The known name that `name` most resembles, and how much.
+pub(super) fn ranked<'k>(
+    name: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Option<(Resemblance, &'k str)> {
     let length = name.chars().count();
     if length == 0 || length > MAX_COMPARED {
         return None;
@@ -18,12 +35,8 @@ pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
     let folded = fold(name);
     known
         .into_iter()
-        .filter_map(|candidate| {
-            let score = resemblance(&folded, &fold(candidate))?;
-            Some((score, candidate))
-        })
+        .filter_map(|candidate| Some((resemblance(&folded, &fold(candidate))?, candidate)))
         .min()
-        .map(|(_, candidate)| candidate)
 }
 
 /// A hint for a name that is not known: the one that was meant, or all there are.
@@ -34,7 +47,7 @@ pub(super) fn hint<'k>(
 ) -> String {
     match nearest(name, known.clone()) {
         Some(candidate) => meant(name, candidate),
-        None => format!("{all}: {}", quote_list(known)),
+        None => format!("{all} {}", quote_list(known)),
     }
 }
 
@@ -59,8 +72,8 @@ fn fold(name: &str) -> Vec<char> {
         .collect()
 }
 
-/// How far two names are apart; `None` when they do not resemble each other.
-fn resemblance(name: &[char], candidate: &[char]) -> Option<usize> {
+/// How much two names resemble each other; `None` when they do not.
+fn resemblance(name: &[char], candidate: &[char]) -> Option<Resemblance> {
     let limit = match name.len().min(candidate.len()) {
         0..=2 => 0,
         3..=5 => 1,
@@ -69,13 +82,11 @@ fn resemblance(name: &[char], candidate: &[char]) -> Option<usize> {
     };
     let distance = distance(name, candidate);
     if distance <= limit {
-        return Some(distance);
+        return Some(Resemblance::Slip(distance));
     }
-    // `iss` for `issuer`, `clock_skew` for `clock_skew_secs`.
-    let is_prefix = name.len() >= 3
-        && candidate.len() >= 3
+    let is_beginning = name.len().min(candidate.len()) >= 3
         && (candidate.starts_with(name) || name.starts_with(candidate));
-    is_prefix.then_some(distance.saturating_add(limit))
+    is_beginning.then_some(Resemblance::Beginning(distance))
 }
 
 /// The Damerau-Levenshtein distance in its form without overlapping swaps: insertions, deletions,
