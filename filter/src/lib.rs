@@ -18,13 +18,14 @@ mod metrics;
 mod plugin;
 mod reply;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use nexus_core::engine::{Decision, RequestId};
 use plugin::Plugin;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
+use reply::Progress;
 
 mod entry {
     use super::Root;
@@ -95,62 +96,43 @@ impl RootContext for Root {
         Some(Box::new(Stream {
             id: RequestId(context_id),
             plugin: Rc::clone(&self.plugin),
-            state: State::New,
+            progress: Rc::default(),
         }))
     }
-}
-
-/// Where a request is on its way.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Its headers have not come.
-    New,
-    /// It was handed to the engine, which resumes or answers it later. What the host did with that is
-    /// the host's to know: a stream that was resumed is not paused any more.
-    Waiting,
-    /// It goes on.
-    Passed,
-    /// It was answered.
-    Answered,
 }
 
 /// The context of one request.
 struct Stream {
     id: RequestId,
     plugin: Shared,
-    state: State,
+    /// Shared with the plugin while the request waits, which resumes or answers it from the root context.
+    progress: Rc<Cell<Progress>>,
 }
 
 impl Stream {
+    /// The decision; `None` when the request waits.
     fn decide(&self) -> Option<Decision> {
         match self.plugin.try_borrow_mut() {
             Ok(mut plugin) => match plugin.as_mut() {
-                Some(plugin) => plugin.handle_request(self.id),
+                Some(plugin) => plugin.handle_request(self.id, &self.progress),
                 None => Some(reply::not_configured()),
             },
             Err(_) => Some(reply::internal()),
         }
     }
 
-    /// Whether the rest of the request may go on.
+    /// Whether what comes behind the headers may go on.
     fn action(&self) -> Action {
-        let still_waits = match self.plugin.try_borrow() {
-            Ok(plugin) => plugin
-                .as_ref()
-                .is_some_and(|plugin| plugin.is_waiting(self.id)),
-            Err(_) => true,
-        };
-        match self.state {
-            State::Waiting if still_waits => Action::Pause,
-            State::New | State::Answered => Action::Pause,
-            State::Waiting | State::Passed => Action::Continue,
+        match self.progress.get() {
+            Progress::Passed => Action::Continue,
+            Progress::Undecided | Progress::Answered => Action::Pause,
         }
     }
 }
 
 impl Context for Stream {
     fn on_done(&mut self) -> bool {
-        if self.state == State::Waiting {
+        if self.progress.get() == Progress::Undecided {
             if let Ok(mut plugin) = self.plugin.try_borrow_mut() {
                 if let Some(plugin) = plugin.as_mut() {
                     plugin.handle_cancelled(self.id);
@@ -163,17 +145,10 @@ impl Context for Stream {
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
-        self.state = match self.decide() {
-            None => State::Waiting,
-            Some(decision) => match reply::apply(&decision) {
-                reply::Applied::Passed => State::Passed,
-                reply::Applied::Answered => State::Answered,
-            },
-        };
-        match self.state {
-            State::Passed => Action::Continue,
-            _ => Action::Pause,
+        if let Some(decision) = self.decide() {
+            self.progress.set(reply::apply(&decision));
         }
+        self.action()
     }
 
     fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {

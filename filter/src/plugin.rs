@@ -1,8 +1,10 @@
 //! One configuration at work: the engine, the fetches under way, the counters.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::wasi::ffi::OsStringExt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use nexus_core::config::Config;
@@ -15,7 +17,7 @@ use nexus_core::time::Timestamp;
 
 use crate::host::{self, Buffer, HostError, LogLevel, Map};
 use crate::metrics::Metrics;
-use crate::reply::{self, Applied};
+use crate::reply::{self, Progress};
 
 /// The longest pause between ticks, in milliseconds.
 const LONGEST_TICK: u64 = 3_600_000;
@@ -54,6 +56,8 @@ pub(crate) struct Plugin {
     engine: Engine,
     /// The fetches under way, by the host's token.
     fetches: BTreeMap<u32, FetchId>,
+    /// The requests that wait, with where their streams learn what became of them.
+    waiting: BTreeMap<RequestId, Rc<Cell<Progress>>>,
     metrics: Metrics,
     /// When the host was asked for the next tick.
     tick: Option<Timestamp>,
@@ -75,6 +79,7 @@ impl Plugin {
             root,
             engine,
             fetches: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             metrics: Metrics::define(),
             tick: None,
         };
@@ -82,8 +87,13 @@ impl Plugin {
         Ok(plugin)
     }
 
-    /// Decides the request of the effective context; `None` when it has to wait.
-    pub(crate) fn handle_request(&mut self, id: RequestId) -> Option<Decision> {
+    /// Decides the request of the effective context; `None` when it has to wait, after which `progress`
+    /// tells what became of it.
+    pub(crate) fn handle_request(
+        &mut self,
+        id: RequestId,
+        progress: &Rc<Cell<Progress>>,
+    ) -> Option<Decision> {
         let (Ok(pairs), Ok(nanos)) = (host::pairs(Map::Request), host::now_nanos()) else {
             return Some(self.report(reply::internal()));
         };
@@ -94,6 +104,7 @@ impl Plugin {
         match self.engine.handle_request(id, &Request::new(&headers), now) {
             Some(decision) => Some(self.report(decision)),
             None => {
+                self.waiting.insert(id, Rc::clone(progress));
                 self.metrics.count_cache_miss();
                 self.schedule(now);
                 None
@@ -101,13 +112,9 @@ impl Plugin {
         }
     }
 
-    /// Whether a request still waits.
-    pub(crate) fn is_waiting(&self, id: RequestId) -> bool {
-        self.engine.is_waiting(id)
-    }
-
     /// Forgets a request whose client is gone.
     pub(crate) fn handle_cancelled(&mut self, id: RequestId) {
+        self.waiting.remove(&id);
         self.engine.handle_cancelled(id);
     }
 
@@ -176,11 +183,15 @@ impl Plugin {
 
     /// Lets a request that waited go on, or answers it. One whose stream is gone is skipped.
     fn resume(&mut self, id: RequestId, decision: Decision) {
+        let Some(progress) = self.waiting.remove(&id) else {
+            return;
+        };
         if host::set_effective_context(id.0).is_err() {
             return;
         }
         let decision = self.report(decision);
-        if reply::apply(&decision) == Applied::Passed {
+        progress.set(reply::apply(&decision));
+        if progress.get() == Progress::Passed {
             if let Err(HostError(status)) = host::continue_request() {
                 host::log(
                     LogLevel::Error,

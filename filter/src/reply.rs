@@ -5,9 +5,12 @@ use nexus_core::reason::Reason;
 
 use crate::host::{self, HostError};
 
-/// What became of the request of the effective context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Applied {
+/// How far a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Progress {
+    /// It is not decided: its headers have not come, or it waits.
+    #[default]
+    Undecided,
     /// Its headers are edited, and it may go on.
     Passed,
     /// It was answered.
@@ -36,9 +39,9 @@ fn denied(denial: Denial) -> Decision {
 
 /// Edits the headers of the effective context's request, or answers it. A request whose headers cannot
 /// be edited does not go on.
-pub(crate) fn apply(decision: &Decision) -> Applied {
+pub(crate) fn apply(decision: &Decision) -> Progress {
     match &decision.outcome {
-        Outcome::Allow(edits) if edit(edits).is_ok() => Applied::Passed,
+        Outcome::Allow(edits) if edit(edits).is_ok() => Progress::Passed,
         Outcome::Allow(_) => answer(Reason::Internal),
         Outcome::Deny(denial) => answer(denial.reason()),
     }
@@ -54,7 +57,7 @@ fn edit(edits: &HeaderEdits) -> Result<(), HostError> {
     Ok(())
 }
 
-fn answer(reason: Reason) -> Applied {
+fn answer(reason: Reason) -> Progress {
     let row = reason.row();
     let headers: Vec<(&str, &str)> = row
         .challenge
@@ -72,5 +75,5 @@ fn answer(reason: Reason) -> Applied {
             &format!("nexus: the proxy refused a reply with status {status}"),
         );
     }
-    Applied::Answered
+    Progress::Answered
 }

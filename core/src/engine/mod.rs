@@ -313,11 +313,6 @@ impl Engine {
         sources.chain(waiting).min()
     }
 
-    /// Whether a request waits.
-    pub fn is_waiting(&self, id: RequestId) -> bool {
-        self.waiting.contains_key(&id)
-    }
-
     fn match_rule(&self, request: &Request<'_>) -> Result<Option<Rule>, Denial> {
         let single = |name: &'static str| request.single(name).ok_or(Denial::PseudoHeader(name));
         let (method, authority, path) =
