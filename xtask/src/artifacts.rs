@@ -81,10 +81,12 @@ pub(crate) fn build(
     })
 }
 
-/// A command that builds one native executable.
+/// A command that builds one native executable, and a small test for the sake of its company: as
+/// soon as cargo builds any test, it unites the features that tests need with all others, and the
+/// executable shares its dependencies with the tests. Without it wasmtime is compiled twice.
 pub(crate) fn native_binary(workspace: &Workspace, name: &str, console: Console) -> Command {
     let mut command = cargo_native(workspace, "build");
-    command.args(["--bin", name]);
+    command.args(["--bin", name, "--test", "xtask_command"]);
     if !console.verbose() {
         command.arg("--quiet");
     }

@@ -74,9 +74,12 @@ fn lints(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
     console.step("linting everything else", &mut command)
 }
 
+/// Names the kinds of target, examples among them, so that cargo unites features as it does for
+/// the lints and reads no dependency twice.
 fn documentation(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
     let mut command = artifacts::cargo_native(workspace, "doc");
     command
+        .args(["--lib", "--bins", "--examples"])
         .args(["--no-deps", "--document-private-items", "--quiet"])
         .env("RUSTDOCFLAGS", "--deny warnings");
     console.step("checking the documentation's links", &mut command)
