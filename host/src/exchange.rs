@@ -94,9 +94,6 @@ impl Guest {
 
     fn take_answer(&mut self, id: u32, direction: Direction, returned: u32) {
         let state = self.store.data_mut();
-        // A local reply stops the stream whatever the filter returns.
-        let stopped = std::mem::take(&mut state.stop_iteration);
-        let returned = if stopped { u32::MAX } else { returned };
         let stop_iteration = state.config.allow_on_headers_stop_iteration;
         let Some(stream) = state.streams.get_mut(&id) else {
             return;

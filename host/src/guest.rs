@@ -220,7 +220,7 @@ impl Guest {
         let Some(callback) = callback.clone() else {
             return Ok(0);
         };
-        self.run(name, id, |store| {
+        self.run_filter(name, id, |store| {
             callback.call(store, (id, length_word(count), u32::from(end)))
         })
     }
@@ -240,7 +240,7 @@ impl Guest {
         let Some(callback) = callback.clone() else {
             return Ok(0);
         };
-        self.run(name, id, |store| {
+        self.run_filter(name, id, |store| {
             callback.call(store, (id, length_word(size), u32::from(end)))
         })
     }
@@ -265,7 +265,7 @@ impl Guest {
         let Some(callback) = callback.clone() else {
             return Ok(0);
         };
-        self.run(name, id, |store| {
+        self.run_filter(name, id, |store| {
             callback.call(store, (id, length_word(count)))
         })
     }
@@ -289,6 +289,21 @@ impl Guest {
         if let Some(on_delete) = self.exports.on_delete.clone() {
             self.run_unless_failed("proxy_on_delete", id, |store| on_delete.call(store, id));
         }
+    }
+
+    /// Runs a callback that says whether its stream goes on. A local reply stops it whatever the callback returns.
+    fn run_filter(
+        &mut self,
+        name: &str,
+        id: u32,
+        act: impl FnOnce(&mut Store<HostState>) -> wasmtime::Result<u32>,
+    ) -> Result<u32, String> {
+        let returned = self.run(name, id, act)?;
+        Ok(if self.store.data().stop_iteration {
+            u32::MAX
+        } else {
+            returned
+        })
     }
 
     fn run_unless_failed<R>(

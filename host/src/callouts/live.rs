@@ -80,8 +80,9 @@ impl Callouts for LiveCallouts {
     fn dispatch(&self, call: &Callout) -> Dispatch {
         let (this, call) = (self.clone(), call.clone());
         Dispatch::InFlight(Box::new(move |reply: ReplyHandle| {
-            // The thread ends by itself: within the timeout it has an answer.
-            std::thread::spawn(move || reply.send(this.make(&call)));
+            // The thread ends by itself: within the timeout it has an answer. If there can be no thread, the handle is
+            // dropped, which resets the call.
+            let _ = std::thread::Builder::new().spawn(move || reply.send(this.make(&call)));
         }))
     }
 }
