@@ -41,7 +41,12 @@ pub(crate) struct Args {
     policy: PathBuf,
 
     /// Write the configuration to this file, not to standard output
-    #[arg(short, long, value_name = "FILE", conflicts_with = "check")]
+    #[arg(
+        short,
+        long = "output-file",
+        value_name = "FILE",
+        conflicts_with = "check"
+    )]
     output: Option<PathBuf>,
 
     /// Write nothing, only say whether the policy is fine

@@ -48,7 +48,7 @@ pub(crate) struct Args {
     kid: Option<String>,
 
     /// Write the private key to this file; `-` is standard output
-    #[arg(short, long, value_name = "FILE", default_value = files::DASH, hide_default_value = true)]
+    #[arg(short, long = "output-file", value_name = "FILE", default_value = files::DASH, hide_default_value = true)]
     output: PathBuf,
 
     /// How the private key is written [default: pem when FILE ends in .pem, otherwise jwk]

@@ -17,6 +17,7 @@ mod man;
 mod mint_token;
 mod output;
 mod policy_file;
+mod test_token;
 mod time;
 
 use std::process::ExitCode;
@@ -55,6 +56,7 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 enum Command {
     CompilePolicy(compile_policy::Args),
+    TestToken(Box<test_token::Args>),
     InspectToken(inspect_token::Args),
     MintToken(Box<mint_token::Args>),
     Keygen(keygen::Args),
@@ -66,6 +68,7 @@ enum Command {
 fn run(command: Command) -> Result<Outcome> {
     match command {
         Command::CompilePolicy(args) => compile_policy::run(&args),
+        Command::TestToken(args) => test_token::run(&args),
         Command::InspectToken(args) => inspect_token::run(&args),
         Command::MintToken(args) => mint_token::run(&args),
         Command::Keygen(args) => keygen::run(&args),

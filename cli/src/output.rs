@@ -71,6 +71,11 @@ pub(crate) fn warning(message: &str) {
     message_line(ODD, "warning", message);
 }
 
+/// Tells the user on standard error what to do next.
+pub(crate) fn hint(message: &str) {
+    message_line(HINT, "hint", message);
+}
+
 /// A line on standard error without any label.
 pub(crate) fn status(message: &str) {
     write_stderr(&format!("{message}\n"));

@@ -19,7 +19,8 @@ use crate::files;
 use crate::json_text::{self, pretty, quoted};
 use crate::output::{self, FAINT, ODD, TITLE, count, styled};
 use crate::time::{self, Time, parse_time};
-use anatomy::Anatomy;
+
+pub(crate) use anatomy::{Anatomy, cleaned};
 
 /// The claims that are times: RFC 7519 §4.1, OpenID Connect Core §2 and §5.1.
 const TIME_CLAIMS: [&str; 5] = ["exp", "nbf", "iat", "auth_time", "updated_at"];
