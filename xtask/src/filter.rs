@@ -74,7 +74,7 @@ fn remapped_paths(workspace: &Workspace, console: Console) -> anyhow::Result<Vec
         remap(&home, "/home");
     }
     remap(workspace.root(), "/nexus");
-    remap(&workspace.target(""), "/nexus/target");
+    remap(workspace.target_folder(), "/nexus/target");
     for folder in workspace.packages(console)?.registry_folders() {
         remap(&folder, "/crates");
     }

@@ -130,10 +130,10 @@ impl Toolchain {
     /// Where this compiler's output goes; Debian's has a folder of its own, so that changing from
     /// one compiler to the other builds nothing again.
     pub(crate) fn folder(self, workspace: &Workspace) -> PathBuf {
-        workspace.target(match self {
-            Self::Native => "",
-            Self::Debian => "debian",
-        })
+        match self {
+            Self::Native => workspace.target_folder().to_path_buf(),
+            Self::Debian => workspace.target("debian"),
+        }
     }
 }
 

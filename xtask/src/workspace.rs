@@ -66,6 +66,11 @@ impl Workspace {
         &self.root
     }
 
+    /// Cargo's target folder.
+    pub(crate) fn target_folder(&self) -> &Path {
+        &self.target
+    }
+
     /// A path under cargo's target folder.
     pub(crate) fn target(&self, path: &str) -> PathBuf {
         self.target.join(path)
