@@ -24,6 +24,9 @@ pub(crate) struct Guest {
     failure: Option<String>,
 }
 
+/// The root context, the callout, and how many headers, bytes of body and trailers it brought.
+type HttpCallResponse = (u32, u32, u32, u32, u32);
+
 /// The callbacks of a module. Each may be missing.
 struct Exports {
     on_context_create: Option<TypedFunc<(u32, u32), ()>>,
@@ -31,7 +34,7 @@ struct Exports {
     on_configure: Option<TypedFunc<(u32, u32), u32>>,
     on_tick: Option<TypedFunc<u32, ()>>,
     on_queue_ready: Option<TypedFunc<(u32, u32), ()>>,
-    on_http_call_response: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
+    on_http_call_response: Option<TypedFunc<HttpCallResponse, ()>>,
     on_request_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
     on_request_body: Option<TypedFunc<(u32, u32, u32), u32>>,
     on_request_trailers: Option<TypedFunc<(u32, u32), u32>>,

@@ -74,7 +74,7 @@ pub struct LogEntry {
     pub context_id: u32,
 }
 
-type Listener = Box<dyn Fn(&LogEntry) + Send + Sync>;
+pub(crate) type Listener = Box<dyn Fn(&LogEntry) + Send + Sync>;
 
 /// The log of one process.
 pub struct Log {

@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::VmConfig;
 use crate::error::StartError;
 use crate::inbox::Inbox;
-use crate::log::{Log, LogEntry, LogLevel};
+use crate::log::{Listener, Log, LogEntry, LogLevel};
 use crate::metrics::Metrics;
 use crate::module::Module;
 use crate::random::Random;
@@ -232,7 +232,7 @@ pub struct ProxyBuilder {
     random: Random,
     callouts: Box<dyn Callouts>,
     log_level: LogLevel,
-    on_log: Option<Box<dyn Fn(&LogEntry) + Send + Sync>>,
+    on_log: Option<Listener>,
     foreign_functions: BTreeMap<String, ForeignFunction>,
 }
 

@@ -11,6 +11,10 @@ use crate::stream_state::{Context, HttpStream};
 
 /// Looks a path up. `path` is its parts, each but the last followed by a NUL.
 pub(crate) fn lookup(state: &HostState, path: &[u8]) -> Result<Vec<u8>, Status> {
+    if path.is_empty() {
+        // Envoy then serializes a value that it never looked up.
+        return Err(Status::SerializationFailure);
+    }
     let path = path.strip_suffix(b"\0").unwrap_or(path);
     let text: Vec<String> = path
         .split(|byte| *byte == 0)

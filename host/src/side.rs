@@ -43,12 +43,21 @@ pub(crate) struct Side {
     step: Step,
     last_shown: Step,
     flow: Flow,
+    /// Whether a callback of this side runs, and whether it has resumed its own side.
+    shown: Shown,
     /// The part of the body that a callback is shown, unless it is shown all that is held.
     chunk: Vec<u8>,
     held: Vec<u8>,
     shows_held: bool,
     readable: Readable,
     passed_body: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Nothing,
+    Part,
+    PartAndResumed,
 }
 
 /// Which parts the filter may read: Envoy keeps a pointer to each while a callback runs or holds the stream.
@@ -76,6 +85,7 @@ impl Side {
             step: Step::Headers,
             last_shown: Step::Headers,
             flow: Flow::Open,
+            shown: Shown::Nothing,
             chunk: Vec::new(),
             held: Vec::new(),
             shows_held: false,
@@ -89,7 +99,11 @@ impl Side {
         if self.flow == Flow::Stopped {
             return None;
         }
+        if self.step == Step::Finished {
+            return None;
+        }
         self.last_shown = self.step;
+        self.shown = Shown::Part;
         match self.step {
             Step::Headers => {
                 self.readable.headers = true;
@@ -127,7 +141,12 @@ impl Side {
     /// Takes what the callback returned (0 is "continue"); `stop_iteration` says whether a filter that stops at its
     /// headers is still shown the rest.
     pub(crate) fn finish(&mut self, returned: u32, stop_iteration: bool) {
+        let resumed = std::mem::replace(&mut self.shown, Shown::Nothing) == Shown::PartAndResumed;
         match self.step {
+            // Headers that are resumed before they are paused go on; what follows them does not.
+            Step::Headers if resumed && self.end_of_stream => {
+                self.finish_headers(0, stop_iteration)
+            }
             Step::Headers => self.finish_headers(returned, stop_iteration),
             Step::Body => self.finish_body(returned),
             Step::Trailers => {
@@ -202,6 +221,9 @@ impl Side {
     /// Lets everything go that is held; says whether anything was.
     pub(crate) fn resume(&mut self) -> bool {
         if self.flow == Flow::Open {
+            if self.shown == Shown::Part {
+                self.shown = Shown::PartAndResumed;
+            }
             return false;
         }
         self.shows_held = false;
@@ -420,11 +442,27 @@ mod tests {
     }
 
     #[test]
+    fn headers_resumed_before_the_pause_go_on_alone() {
+        let mut alone = side(&[], false);
+        alone.begin();
+        assert!(!alone.resume());
+        alone.finish(1, false);
+        assert!(alone.is_complete());
+        let mut with_body = side(&["a"], false);
+        with_body.begin();
+        with_body.resume();
+        with_body.finish(1, false);
+        assert_eq!(with_body.begin(), None);
+        assert!(!with_body.is_complete());
+    }
+
+    #[test]
     fn resuming_what_is_not_held_does_nothing() {
-        let mut side = side(&[], false);
-        side.begin();
+        let mut side = side(&["a"], false);
         assert!(!side.resume());
+        side.begin();
         side.finish(1, false);
-        assert!(!side.is_complete());
+        assert!(side.resume());
+        assert!(!side.resume());
     }
 }

@@ -103,7 +103,7 @@ impl HttpStream {
         if self.was_reset || self.reply.is_some() || self.direct.is_some() {
             return;
         }
-        self.details.get_or_insert_with(|| reply.details.clone());
+        self.details = Some(reply.details.clone());
         let response = client_view(&reply, self.request.headers());
         if self.response.is_none() {
             let map = &response.headers;
@@ -132,7 +132,7 @@ impl HttpStream {
             details: "wasm_fail_stream".to_owned(),
             grpc_status: Some(14),
         };
-        self.details.get_or_insert_with(|| reply.details.clone());
+        self.details = Some(reply.details.clone());
         self.direct = Some(client_view(&reply, self.request.headers()));
         self.reply = Some(reply);
     }

@@ -18,6 +18,7 @@ enum Errno {
     Badf = 8,
     Fault = 21,
     Inval = 28,
+    Noent = 44,
     Nosys = 52,
     Notsup = 58,
 }
@@ -194,7 +195,7 @@ fn path_open(
     _descriptor_flags: u32,
     _opened_at: u32,
 ) -> Outcome {
-    Err(Errno::Nosys.into())
+    Err(Errno::Noent.into())
 }
 
 fn args_sizes_get(call: &mut Call<'_>, count_at: u32, size_at: u32) -> Outcome {

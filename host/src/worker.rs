@@ -101,6 +101,7 @@ impl Worker {
             response.body,
             trailers,
         ));
+        stream.details = Some("via_upstream".to_owned());
         if stream.context == Context::Gone {
             return Err(StreamError::Closed);
         }

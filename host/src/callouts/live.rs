@@ -102,12 +102,7 @@ impl LiveCallouts {
         match self.agent.run(request) {
             Ok(response) => self.read(response),
             Err(ureq::Error::Timeout(_)) => CalloutOutcome::Reply(CalloutReply::timed_out()),
-            Err(error) => CalloutOutcome::Reply(CalloutReply::local(
-                503,
-                &format!(
-                    "upstream connect error or disconnect/reset before headers. reset reason: {error}"
-                ),
-            )),
+            Err(_) => CalloutOutcome::Reply(CalloutReply::unreachable()),
         }
     }
 

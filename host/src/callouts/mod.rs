@@ -66,10 +66,13 @@ impl CalloutReply {
         Self::local(504, "upstream request timeout")
     }
 
-    /// What Envoy gives when a cluster has no endpoint.
+    /// What Envoy gives when no connection comes about. (A cluster without endpoints is [`Dispatch::Refused`].)
     #[must_use]
-    pub fn no_healthy_upstream() -> Self {
-        Self::local(503, "no healthy upstream")
+    pub fn unreachable() -> Self {
+        Self::local(
+            503,
+            "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
+        )
     }
 }
 

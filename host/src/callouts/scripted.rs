@@ -41,6 +41,12 @@ impl Answer {
             .body(body)
     }
 
+    /// No connection comes about: a `503` that the proxy makes.
+    #[must_use]
+    pub fn unreachable() -> Self {
+        Self::ending(End::Reply(CalloutReply::unreachable()))
+    }
+
     /// The call fails: the filter hears of a response with 0 headers.
     #[must_use]
     pub fn reset() -> Self {
@@ -103,8 +109,8 @@ impl Answer {
 
 /// Callouts answered from a script. Clones share the script and the record of calls.
 ///
-/// A call to a known cluster for which nothing is scripted is answered as Envoy answers for a cluster without endpoints:
-/// `503`, `no healthy upstream`.
+/// A call to a known cluster for which nothing is scripted cannot be sent, as in Envoy to a cluster without endpoints: the
+/// filter's host call fails (`InternalFailure`).
 #[derive(Clone, Debug, Default)]
 pub struct ScriptedCallouts {
     script: Arc<Mutex<Script>>,
@@ -212,10 +218,7 @@ impl Callouts for ScriptedCallouts {
         let answer = script.answer_to(call);
         script.calls.push(call.clone());
         let Some(answer) = answer else {
-            return Dispatch::After(
-                Duration::ZERO,
-                CalloutOutcome::Reply(CalloutReply::no_healthy_upstream()),
-            );
+            return Dispatch::Refused;
         };
         match answer.end {
             End::Reply(reply) => Dispatch::After(answer.after, CalloutOutcome::Reply(reply)),

@@ -7,7 +7,7 @@ use crate::call::{Answer, Call, Fault};
 use crate::log::{LogLevel, LogSource};
 use crate::metrics::MetricKind;
 use crate::properties;
-use crate::state::{Deferred, ROOT, RootLife, Tick};
+use crate::state::{Deferred, RootLife, Tick};
 
 pub(super) fn log(call: &mut Call<'_>, level: u32, text: u32, length: u32) -> Answer {
     let level = LogLevel::from_guest(level).ok_or(Status::BadArgument)?;
@@ -86,11 +86,8 @@ pub(super) fn done(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn status(call: &mut Call<'_>, code_at: u32, text_at: u32, length_at: u32) -> Answer {
-    // The status belongs to the root context, which is the one that callouts belong to.
-    let (code, text) = match call.state().context() {
-        ROOT => call.state().status.clone(),
-        _ => (0, String::new()),
-    };
+    // The status is the root context's, whatever the effective context.
+    let (code, text) = call.state().status.clone();
     call.write_u32(code_at, code)?;
     call.give(text.as_bytes(), text_at, length_at)
 }

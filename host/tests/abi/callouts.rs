@@ -176,18 +176,27 @@ fn an_answer_in_time_is_an_answer() {
 }
 
 #[test]
-fn a_cluster_without_an_answer_has_no_healthy_upstream() {
+fn a_call_to_a_cluster_without_endpoints_cannot_be_sent() {
     let bench = Bench::new();
     bench.callouts.cluster("auth");
+    let vm = started(&bench, 0);
+    forwarded(&vm.request(Request::get("a.test", "/")));
+    assert_eq!(bench.lines(), ["refused=10"]);
+    assert_eq!(vm.pending_callouts(), 0);
+}
+
+#[test]
+fn no_connection_is_503() {
+    let bench = Bench::new();
+    bench
+        .callouts
+        .answer("auth", "/check?x=1", Answer::unreachable());
     let vm = started(&bench, 0);
     let _stream = vm.request(Request::get("a.test", "/"));
     bench.proxy.run_until_idle();
     let lines = bench.lines();
     assert!(lines.contains(&":status=503".to_owned()), "{lines:?}");
-    assert!(
-        lines.contains(&"body=no healthy upstream".to_owned()),
-        "{lines:?}"
-    );
+    assert!(lines.contains(&"headers=3".to_owned()), "{lines:?}");
 }
 
 #[test]
@@ -196,8 +205,9 @@ fn an_unknown_cluster_is_a_bad_argument() {
     let vm = started(&bench, 0);
     forwarded(&vm.request(Request::get("a.test", "/")));
     assert_eq!(bench.lines(), ["refused=2"]);
-    bench.callouts.any_cluster(true);
-    assert!(is_paused(&vm.request(Request::get("a.test", "/"))));
+    bench.callouts.any_cluster(true).answer("other", "/", Answer::status(200));
+    forwarded(&vm.request(Request::get("a.test", "/")));
+    assert_eq!(bench.lines(), ["refused=10"], "the cluster exists, and has no endpoint");
 }
 
 #[test]

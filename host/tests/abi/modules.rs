@@ -31,13 +31,13 @@ fn a_module_needs_little_more_than_memory_and_an_abi() {
 
 #[test]
 fn unknown_imports_are_named() {
-    let error = compile(&format!(
+    let error = compile(
         r#"(import "env" "proxy_get_buffer_bits" (func))
            (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))
            (import "wasi_snapshot_preview1" "sock_accept" (func))
            (import "env" "memory" (memory 1))
-           (func (export "proxy_abi_version_0_2_1"))"#
-    ))
+           (func (export "proxy_abi_version_0_2_1"))"#,
+    )
     .expect_err("the host has none of these");
     assert_eq!(
         error.to_string(),

@@ -81,13 +81,19 @@ fn a_stream_that_is_gone_cannot_be_selected() {
 }
 
 #[test]
-fn resuming_before_the_pause_is_lost() {
+fn headers_resumed_before_the_pause_go_on_but_not_their_body() {
     let bench = Bench::new();
     let vm = bench.start(
         r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-             (drop (call $continue (i32.const 0))) (i32.const 1))"#,
+             (drop (call $continue (i32.const 0))) (i32.const 1))
+           (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
+             (call $say @"body") (i32.const 0))"#,
     );
-    assert!(is_paused(&vm.request(Request::get("a.test", "/"))));
+    forwarded(&vm.request(Request::get("a.test", "/")));
+    assert!(is_paused(
+        &vm.request(Request::new("POST", "a.test", "/").body("b"))
+    ));
+    assert!(bench.lines().is_empty());
 }
 
 #[test]
@@ -263,7 +269,7 @@ fn parts_of_a_buffer_can_be_read() {
             "middle=bc",
             "rest=de",
             "behind=",
-            "overflow!2",
+            "overflow=",
             "unknown!2",
             "callout!1",
             "configuration!1",
@@ -333,6 +339,7 @@ fn the_response_passes_through_the_filter() {
         .body("old")
         .trailers(HeaderMap::from_pairs([("t", "1")]));
     stream.respond(response).expect("the request went on");
+    assert_eq!(stream.details().as_deref(), Some("via_upstream"));
     assert_eq!(bench.lines(), ["count=2", "trailers=1"]);
     let expected = Response::new(200)
         .body("new")
@@ -355,6 +362,7 @@ fn a_reply_in_the_response_phase_takes_the_place_of_the_response() {
     stream
         .respond(Response::new(200).body("secret"))
         .expect("the request went on");
+    assert_eq!(stream.details().as_deref(), Some(""));
     // The reply does not pass through the filter again.
     assert_eq!(bench.lines(), ["response"]);
     let response = stream.client_response().expect("answered");

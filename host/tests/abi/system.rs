@@ -189,7 +189,7 @@ fn properties_are_those_of_envoy_of_the_user_and_of_the_filter() {
             "request.protocol=HTTP/1.1",
             "source.address=192.0.2.1:9",
             "nothing!1",
-            "!1",
+            "!3",
             "set=0",
             "mine=value",
             "filter_state.wasm.mine=value",

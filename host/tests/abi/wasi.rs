@@ -187,7 +187,7 @@ fn there_are_no_files_and_no_arguments() {
             "stat=0",
             "rights=64",
             "stat of none=8",
-            "open=52",
+            "open=44",
             "prestat=8",
             "directory=52",
             "arguments=0",
