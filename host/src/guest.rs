@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::{Instance, Store, TypedFunc, WasmParams, WasmResults};
+use wasmtime::{Instance, Store};
 
 use crate::config::VmConfig;
-use crate::error::{LoadError, StartError};
+use crate::error::StartError;
+use crate::exports::Exports;
 use crate::log::{LogLevel, LogSource};
 use crate::module::{EPOCH, Module};
 use crate::process::Process;
@@ -22,28 +23,6 @@ pub(crate) struct Guest {
     pub(crate) store: Store<HostState>,
     exports: Exports,
     failure: Option<String>,
-}
-
-/// The root context, the callout, and how many headers, bytes of body and trailers it brought.
-type HttpCallResponse = (u32, u32, u32, u32, u32);
-
-/// The callbacks of a module. Each may be missing.
-struct Exports {
-    on_context_create: Option<TypedFunc<(u32, u32), ()>>,
-    on_vm_start: Option<TypedFunc<(u32, u32), u32>>,
-    on_configure: Option<TypedFunc<(u32, u32), u32>>,
-    on_tick: Option<TypedFunc<u32, ()>>,
-    on_queue_ready: Option<TypedFunc<(u32, u32), ()>>,
-    on_http_call_response: Option<TypedFunc<HttpCallResponse, ()>>,
-    on_request_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
-    on_request_body: Option<TypedFunc<(u32, u32, u32), u32>>,
-    on_request_trailers: Option<TypedFunc<(u32, u32), u32>>,
-    on_response_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
-    on_response_body: Option<TypedFunc<(u32, u32, u32), u32>>,
-    on_response_trailers: Option<TypedFunc<(u32, u32), u32>>,
-    on_done: Option<TypedFunc<u32, u32>>,
-    on_log: Option<TypedFunc<u32, ()>>,
-    on_delete: Option<TypedFunc<u32, ()>>,
 }
 
 /// Which callback of a stream is meant.
@@ -400,54 +379,6 @@ impl Guest {
             }
         }
     }
-}
-
-impl Exports {
-    fn find(instance: &Instance, store: &mut Store<HostState>) -> Result<Self, StartError> {
-        let memory = instance
-            .get_memory(&mut *store, "memory")
-            .ok_or(LoadError::MissingExport { name: "memory" })?;
-        let allocate = ["proxy_on_memory_allocate", "malloc"]
-            .into_iter()
-            .find_map(|name| instance.get_typed_func::<u32, u32>(&mut *store, name).ok())
-            .ok_or(LoadError::MissingExport {
-                name: "proxy_on_memory_allocate",
-            })?;
-        store.data_mut().memory = Some(memory);
-        store.data_mut().allocate = Some(allocate);
-        Ok(Self {
-            on_context_create: callback(instance, store, "proxy_on_context_create")?,
-            on_vm_start: callback(instance, store, "proxy_on_vm_start")?,
-            on_configure: callback(instance, store, "proxy_on_configure")?,
-            on_tick: callback(instance, store, "proxy_on_tick")?,
-            on_queue_ready: callback(instance, store, "proxy_on_queue_ready")?,
-            on_http_call_response: callback(instance, store, "proxy_on_http_call_response")?,
-            on_request_headers: callback(instance, store, "proxy_on_request_headers")?,
-            on_request_body: callback(instance, store, "proxy_on_request_body")?,
-            on_request_trailers: callback(instance, store, "proxy_on_request_trailers")?,
-            on_response_headers: callback(instance, store, "proxy_on_response_headers")?,
-            on_response_body: callback(instance, store, "proxy_on_response_body")?,
-            on_response_trailers: callback(instance, store, "proxy_on_response_trailers")?,
-            on_done: callback(instance, store, "proxy_on_done")?,
-            on_log: callback(instance, store, "proxy_on_log")?,
-            on_delete: callback(instance, store, "proxy_on_delete")?,
-        })
-    }
-}
-
-/// A callback if the module has it; one of another type is an error.
-fn callback<P: WasmParams, R: WasmResults>(
-    instance: &Instance,
-    store: &mut Store<HostState>,
-    name: &'static str,
-) -> Result<Option<TypedFunc<P, R>>, LoadError> {
-    let Some(function) = instance.get_func(&mut *store, name) else {
-        return Ok(None);
-    };
-    function
-        .typed(&*store)
-        .map(Some)
-        .map_err(|_| LoadError::MissingExport { name })
 }
 
 fn set_deadline(store: &mut Store<HostState>) {

@@ -58,7 +58,8 @@ impl Request {
         self
     }
 
-    /// Adds a chunk of body. The filter sees each chunk as one call of `proxy_on_request_body`.
+    /// Adds a chunk of body. The filter sees each chunk as one call of `proxy_on_request_body`; the stream ends with the
+    /// last. (With HTTP/1.1, Envoy ends a body by an empty chunk of its own: add one to see that.)
     #[must_use]
     pub fn body(mut self, chunk: impl Into<Vec<u8>>) -> Self {
         self.body.push(chunk.into());

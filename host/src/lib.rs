@@ -45,6 +45,7 @@ mod clock;
 mod config;
 mod error;
 mod exchange;
+mod exports;
 mod guest;
 mod header_map;
 mod hostcalls;

@@ -205,9 +205,16 @@ fn an_unknown_cluster_is_a_bad_argument() {
     let vm = started(&bench, 0);
     forwarded(&vm.request(Request::get("a.test", "/")));
     assert_eq!(bench.lines(), ["refused=2"]);
-    bench.callouts.any_cluster(true).answer("other", "/", Answer::status(200));
+    bench
+        .callouts
+        .any_cluster(true)
+        .answer("other", "/", Answer::status(200));
     forwarded(&vm.request(Request::get("a.test", "/")));
-    assert_eq!(bench.lines(), ["refused=10"], "the cluster exists, and has no endpoint");
+    assert_eq!(
+        bench.lines(),
+        ["refused=10"],
+        "the cluster exists, and has no endpoint"
+    );
 }
 
 #[test]
