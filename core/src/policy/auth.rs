@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::compiler::{Compiler, is_one_of};
-use super::diagnostic::{Code, Diagnostic, quote, quote_list};
+use super::diagnostic::{Code, Diagnostic, MAX_FINDINGS, quote, quote_list};
 use super::http;
 use super::node::Node;
 use super::source::{self, AuthType};
@@ -136,7 +136,9 @@ impl Compiler<'_> {
     fn refer(&mut self, element: &Node<'_, '_>, name: &str) -> Option<u32> {
         let Some(named) = self.named.get_mut(name) else {
             let known = self.named.keys().map(String::as_str);
+            // Beyond the limit findings are only counted: no need to look for what was meant.
             let hint = match self.named.is_empty() {
+                _ if self.found.errors.len() >= MAX_FINDINGS => String::new(),
                 true => "the policy has no `providers`".into(),
                 false => suggest::hint(name, known, "the providers are"),
             };

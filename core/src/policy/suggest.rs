@@ -8,6 +8,8 @@ use super::diagnostic::{quote, quote_list};
 
 /// Names longer than this are not compared: no known name comes near.
 const MAX_COMPARED: usize = 64;
+/// How many known names are compared. The language has fewer; a policy may have more providers.
+const MAX_KNOWN: usize = 1000;
 
 /// How much names resemble each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +37,7 @@ pub(super) fn ranked<'k>(
     let folded = fold(name);
     known
         .into_iter()
+        .take(MAX_KNOWN)
         .filter_map(|candidate| Some((resemblance(&folded, &fold(candidate))?, candidate)))
         .min()
 }
