@@ -1,7 +1,7 @@
 //! The policy that people write, and its compiler.
 //!
 //! A policy is JSON for people: with names, presets and defaults, and refused with every mistake at its
-//! line and column. [`compile`] turns it into a [`Config`](crate::config::Config) for the filter. The module is pure as
+//! line and column. [`compile`] turns it into a [`Config`] for the filter. The module is pure as
 //! all of this crate: it reads no file, but asks its caller for those that a policy names, and it writes none.
 //!
 //! It decides nothing about requests, and nothing that is wrong with a policy may get past it: what it

@@ -185,41 +185,61 @@ fn policy() -> Value {
     })
 }
 
+/// What is put in the place of something.
+#[derive(Debug)]
+struct With {
+    /// Anything, of any kind; `null` removes.
+    anything: Value,
+    /// For a name.
+    name: &'static str,
+    /// Where set, a text is replaced by this word, a number by this number, a truth by its opposite.
+    alike: Option<(&'static str, u64)>,
+}
+
+fn with() -> impl Strategy<Value = With> {
+    let alike = prop::option::weighted(0.8, (select(&WORDS[..]), 0_u64..4000));
+    (leaf(), select(&NAMES[..]), alike).prop_map(|(anything, name, alike)| With {
+        anything,
+        name,
+        alike,
+    })
+}
+
 /// Replaces, removes or renames something somewhere.
-fn mutate(value: &mut Value, way: &[Index], with: &Value, renamed: &str) {
-    let Some((first, rest)) = way.split_first() else {
-        *value = with.clone();
-        return;
-    };
-    match value {
-        Value::Array(elements) if !elements.is_empty() => {
+fn mutate(value: &mut Value, way: &[Index], with: &With) {
+    match (value, way) {
+        (Value::Array(elements), [first, rest @ ..]) if !elements.is_empty() => {
             let at = first.index(elements.len());
             match rest {
-                [] if with.is_null() => {
+                [] if with.anything.is_null() => {
                     elements.remove(at);
                 }
                 [] => elements.push(elements[at].clone()),
-                _ => mutate(&mut elements[at], rest, with, renamed),
+                _ => mutate(&mut elements[at], rest, with),
             }
         }
-        Value::Object(members) if !members.is_empty() => {
+        (Value::Object(members), [first, rest @ ..]) if !members.is_empty() => {
             let name = members
                 .keys()
                 .nth(first.index(members.len()))
                 .unwrap()
                 .clone();
             match rest {
-                [] if with.is_null() => {
-                    members.remove(&name);
-                }
                 [] => {
                     let moved = members.remove(&name).unwrap();
-                    members.insert(renamed.to_owned(), moved);
+                    if with.alike.is_none() {
+                        members.insert(with.name.to_owned(), moved);
+                    }
                 }
-                _ => mutate(&mut members[&name], rest, with, renamed),
+                _ => mutate(&mut members[&name], rest, with),
             }
         }
-        other => *other = with.clone(),
+        (scalar, _) => match (&scalar, with.alike) {
+            (Value::String(_), Some((word, _))) => *scalar = word.into(),
+            (Value::Number(_), Some((_, number))) => *scalar = number.into(),
+            (Value::Bool(truth), Some(_)) => *scalar = (!truth).into(),
+            _ => *scalar = with.anything.clone(),
+        },
     }
 }
 
@@ -253,11 +273,11 @@ proptest! {
 
     #[test]
     fn any_change_of_a_policy_is_compiled_or_refused(
-        ways in prop::collection::vec((prop::collection::vec(any::<Index>(), 1..8), leaf(), select(&NAMES[..])), 1..4)
+        changes in prop::collection::vec((prop::collection::vec(any::<Index>(), 6..9), with()), 1..3)
     ) {
         let mut policy = policy();
-        for (way, with, renamed) in &ways {
-            mutate(&mut policy, way, with, renamed);
+        for (way, with) in &changes {
+            mutate(&mut policy, way, with);
         }
         check(policy.to_string().as_bytes())?;
     }
