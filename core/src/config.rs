@@ -77,7 +77,7 @@ pub enum KeySource {
 }
 
 /// A JWK set behind a URL, and how to keep it fresh.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteJwks {
     /// The URL as the policy has it, for logs.

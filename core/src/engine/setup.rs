@@ -157,6 +157,7 @@ pub(super) fn build(
     let mut sources = Sources {
         default_ttl_secs: default_ttl_secs(environment)?,
         now,
+        by_remote: BTreeMap::new(),
         list: Vec::new(),
     };
     let mut providers = Vec::with_capacity(config.providers.len());
@@ -201,18 +202,21 @@ fn default_ttl_secs(
 struct Sources {
     default_ttl_secs: Option<u64>,
     now: Timestamp,
+    by_remote: BTreeMap<config::RemoteJwks, SourceIndex>,
     list: Vec<Source>,
 }
 
 impl Sources {
     /// The source of that URL; providers that share one share its keys and its fetches.
     fn index_of(&mut self, remote: config::RemoteJwks) -> SourceIndex {
-        let known = self.list.iter().position(|source| source.remote == remote);
-        SourceIndex(known.unwrap_or_else(|| {
-            self.list
-                .push(Source::new(remote, self.default_ttl_secs, self.now));
-            self.list.len().saturating_sub(1)
-        }))
+        if let Some(index) = self.by_remote.get(&remote) {
+            return *index;
+        }
+        let index = SourceIndex(self.list.len());
+        self.by_remote.insert(remote.clone(), index);
+        self.list
+            .push(Source::new(remote, self.default_ttl_secs, self.now));
+        index
     }
 }
 
