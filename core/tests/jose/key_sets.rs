@@ -687,3 +687,18 @@ fn evidence_is_cut_and_escaped() {
     assert!(shown.contains("a\\n\\u{7f}xxx"), "{shown}");
     assert!(shown.len() < 150 && shown.contains('…'), "{shown}");
 }
+
+#[test]
+fn a_key_that_names_its_algorithm_verifies_no_other() {
+    for (named, other) in [
+        (Algorithm::Rs512, Algorithm::Rs256),
+        (Algorithm::Rs256, Algorithm::Ps256),
+        (Algorithm::Hs512, Algorithm::Hs256),
+    ] {
+        let signer = key(named);
+        let set = set_of(&[changed(signer.jwk(), json!({ "alg": named.name() }))]);
+        let jwk = &set.keys()[0];
+        assert!(jwk.verify_signature(named, b"message", &signer.sign(named, b"message")));
+        assert!(!jwk.verify_signature(other, b"message", &signer.sign(other, b"message")));
+    }
+}
