@@ -119,10 +119,12 @@ impl Matcher {
         let other_readings = [
             literal
                 .filter(|_| path.differs_from_request())
-                .map(<[u8]>::to_vec),
-            path.without_parameters(),
+                .map(|literal| Ok(literal.to_vec())),
+            path.without_parameters().map(Ok),
+            path.decoded_twice(),
         ];
         for reading in other_readings.into_iter().flatten() {
+            let reading = reading.map_err(MatchError::Path)?;
             if self.find(&host, &reading, method) != rule {
                 return Err(MatchError::Ambiguous);
             }

@@ -64,31 +64,7 @@ impl NormalPath {
         if path.first() != Some(&b'/') {
             return Err(PathError::NotAbsolute);
         }
-        let decoded = decode_unreserved(path)?;
-        let mut segments: Vec<&[u8]> = Vec::new();
-        let mut trailing_slash = false;
-        for segment in decoded.split(|byte| *byte == b'/') {
-            trailing_slash = false;
-            match segment {
-                b"" | b"." => trailing_slash = true,
-                b".." => {
-                    trailing_slash = true;
-                    segments.pop();
-                }
-                [b'.', b';', ..] | [b'.', b'.', b';', ..] => {
-                    return Err(PathError::DotSegmentWithParameter);
-                }
-                other => segments.push(other),
-            }
-        }
-        let mut bytes = Vec::with_capacity(decoded.len());
-        for segment in &segments {
-            bytes.push(b'/');
-            bytes.extend_from_slice(segment);
-        }
-        if trailing_slash || segments.is_empty() {
-            bytes.push(b'/');
-        }
+        let bytes = resolve_segments(&decode_unreserved(path)?)?;
         let differs = bytes != path;
         Ok(Self { bytes, differs })
     }
@@ -118,6 +94,66 @@ impl NormalPath {
         }
         Some(bytes)
     }
+
+    /// The path as a service reads it that decodes twice (`%252e` is `.`, `%252f` is `/`); `None` when
+    /// no escape is escaped.
+    ///
+    /// # Errors
+    /// [`PathError::DotSegmentWithParameter`] for a path that such services read in different ways.
+    pub fn decoded_twice(&self) -> Option<Result<Vec<u8>, PathError>> {
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        let mut rest = self.bytes.as_slice();
+        let mut is_escaped = false;
+        while let Some((first, behind)) = rest.split_first() {
+            let decoded = match rest {
+                [b'%', b'2', b'5', high, low, ..] => {
+                    hex_digit(Some(*high)).and_then(|high| Ok((high << 4) | hex_digit(Some(*low))?))
+                }
+                _ => Err(PathError::InvalidEscape),
+            };
+            match decoded {
+                Ok(byte) => {
+                    is_escaped = true;
+                    bytes.push(if byte == b'\\' { b'/' } else { byte });
+                    rest = rest.get(5..).unwrap_or_default();
+                }
+                Err(_) => {
+                    bytes.push(*first);
+                    rest = behind;
+                }
+            }
+        }
+        is_escaped.then(|| resolve_segments(&bytes))
+    }
+}
+
+/// Resolves dot segments (RFC 3986 §5.2.4) and joins duplicate slashes.
+fn resolve_segments(path: &[u8]) -> Result<Vec<u8>, PathError> {
+    let mut segments: Vec<&[u8]> = Vec::new();
+    let mut trailing_slash = false;
+    for segment in path.split(|byte| *byte == b'/') {
+        trailing_slash = false;
+        match segment {
+            b"" | b"." => trailing_slash = true,
+            b".." => {
+                trailing_slash = true;
+                segments.pop();
+            }
+            [b'.', b';', ..] | [b'.', b'.', b';', ..] => {
+                return Err(PathError::DotSegmentWithParameter);
+            }
+            other => segments.push(other),
+        }
+    }
+    let mut bytes = Vec::with_capacity(path.len());
+    for segment in &segments {
+        bytes.push(b'/');
+        bytes.extend_from_slice(segment);
+    }
+    if trailing_slash || segments.is_empty() {
+        bytes.push(b'/');
+    }
+    Ok(bytes)
 }
 
 /// Decodes the escapes of unreserved characters (RFC 3986 §6.2.2.2), and refuses what is ambiguous.
@@ -229,6 +265,28 @@ mod tests {
         for (target, expected) in cases {
             assert_eq!(NormalPath::parse(target), Err(expected), "{target:?}");
         }
+    }
+
+    #[test]
+    fn escaped_escapes_are_read_once_more() {
+        let twice = |target: &[u8]| NormalPath::parse(target).unwrap().decoded_twice();
+        assert_eq!(twice(b"/a/100%25"), None);
+        assert_eq!(twice(b"/a/100%25/zz"), None);
+        assert_eq!(twice(b"/a%252"), None);
+        assert_eq!(
+            twice(b"/public/%252e%252E/admin"),
+            Some(Ok(b"/admin".to_vec()))
+        );
+        assert_eq!(
+            twice(b"/public%252f..%255cadmin"),
+            Some(Ok(b"/admin".to_vec()))
+        );
+        assert_eq!(twice(b"/%2561dmin"), Some(Ok(b"/admin".to_vec())));
+        assert_eq!(twice(b"/%25"), None);
+        assert_eq!(
+            twice(b"/%252e%252e%253bx"),
+            Some(Err(PathError::DotSegmentWithParameter))
+        );
     }
 
     #[test]

@@ -89,6 +89,11 @@ impl fmt::Display for FetchFailure {
                 f.write_str("the proxy did not send the request; is the cluster configured?")
             }
             Self::NoResponse => f.write_str("no response"),
+            // Envoy answers a callout itself when it cannot reach the source.
+            Self::Status(status @ (503 | 504)) => write!(
+                f,
+                "status {status}, which is also what the proxy says when it cannot reach the source"
+            ),
             Self::Status(status) => write!(f, "status {status}"),
             Self::Invalid(error) => error.fmt(f),
             Self::NoUsableKey => f.write_str("no key of the set can be used"),

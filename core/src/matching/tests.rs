@@ -145,6 +145,9 @@ fn a_path_that_leads_to_two_rules_is_refused() {
         "/admin;v=1",
         "/admin;/x",
         "/public/../x",
+        "/public/%252e%252e/admin",
+        "/public%252f..%252fadmin",
+        "/%2561dmin",
     ] {
         assert_eq!(
             matcher.rule(b"h", path.as_bytes(), b"GET"),
@@ -157,6 +160,7 @@ fn a_path_that_leads_to_two_rules_is_refused() {
         ("/public/./a//b", (0, Some(0))),
         ("/admin/%7Euser", (1, None)),
         ("/admin/a/../b", (1, None)),
+        ("/public/100%25/a%2520b", (0, Some(0))),
     ] {
         assert_eq!(rule(&matcher, "GET", "h", path), Some(expected), "{path}");
     }

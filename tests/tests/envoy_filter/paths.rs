@@ -11,7 +11,7 @@ use crate::scene::{Health, assert_passes, good_token, inline_provider, with_poli
 
 /// Ways of asking for `/app/admin` that look like something else: the open route `/app/public/*`, or
 /// `/open`, which belongs to no app and which Envoy sends elsewhere.
-const TRICKS: [(&str, &str); 55] = [
+const TRICKS: [(&str, &str); 57] = [
     ("/app/admin", "as it is"),
     ("/app/admin/", "with a slash"),
     (
@@ -50,6 +50,8 @@ const TRICKS: [(&str, &str); 55] = [
     ("/%61pp/admin", "an escaped letter"),
     ("/app/%61dmin", "in the last segment"),
     ("/app/%2561dmin", "escaped twice"),
+    ("/app/public/%252e%252e/admin", "dots escaped twice"),
+    ("/app/public%252f..%252fadmin", "slashes escaped twice"),
     ("/app/admin%00", "a NUL behind it"),
     ("/app/admin%00/public/x", "a NUL in it"),
     ("/app/public/%00/../../admin", "a NUL before it"),
@@ -92,8 +94,7 @@ const HONEST: [(&str, &str); 7] = [
     ("/app/public/./a", "dots that lead nowhere else"),
     ("/app/public/a/../b", "dots inside of the open route"),
     ("/app/public/%61", "an escape inside of it"),
-    // RFC 3986 §2.4: nobody may decode twice. A service that does reads `/app/admin` here.
-    ("/app/public/%252e%252e/admin", "an escaped `%`"),
+    ("/app/public/100%25/a%2520b", "escaped escapes inside of it"),
 ];
 
 #[test]
