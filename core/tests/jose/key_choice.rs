@@ -227,6 +227,22 @@ fn a_set_of_many_keys_costs_a_bounded_number_of_checks() {
         })
     );
 
+    // So one that is not among the first is not found.
+    let mut keys = strangers[..MAX_CANDIDATES].to_vec();
+    keys.push(key(Algorithm::Es256).jwk());
+    assert_eq!(
+        outcome(token.as_bytes(), &set_of(&keys), &Algorithm::ALL),
+        Outcome::Unverified(VerifyError::SignatureInvalid {
+            tried: MAX_CANDIDATES,
+            candidates: MAX_CANDIDATES + 1,
+            keys_with_kid: 0,
+        })
+    );
+    assert_eq!(
+        outcome(token.as_bytes(), &set_of(&keys[1..]), &Algorithm::ALL),
+        Outcome::Verified
+    );
+
     // The key with the very name is tried before those without one, wherever it stands.
     let mut named = key(Algorithm::Es256).jwk();
     named["kid"] = json!("mine");
