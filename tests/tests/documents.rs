@@ -88,7 +88,10 @@ fn run(command: &str, folder: &Path) -> (Vec<String>, i32) {
         .expect("a POSIX shell is there: install `sh`");
     let text = String::from_utf8(output.stdout).expect("the output is UTF-8");
     let lines = text.lines().map(str::to_owned).collect();
-    (lines, output.status.code().expect("the command was not killed"))
+    (
+        lines,
+        output.status.code().expect("the command was not killed"),
+    )
 }
 
 fn check(document: &str) {
@@ -96,8 +99,11 @@ fn check(document: &str) {
     let text = fs::read_to_string(&path).expect(document);
     let folder = tempfile::tempdir().expect("a folder for the run");
     for shared in ["examples", "envoy-config"] {
-        std::os::unix::fs::symlink(artifacts::repository().join(shared), folder.path().join(shared))
-            .expect(shared);
+        std::os::unix::fs::symlink(
+            artifacts::repository().join(shared),
+            folder.path().join(shared),
+        )
+        .expect(shared);
     }
     let update = std::env::var_os("NEXUS_UPDATE").is_some();
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -107,9 +113,16 @@ fn check(document: &str) {
     for step in &steps {
         let (output, status) = run(&step.command, folder.path());
         let same = output.len() == step.output.len()
-            && step.output.iter().zip(&output).all(|(pattern, line)| fits(pattern, line));
+            && step
+                .output
+                .iter()
+                .zip(&output)
+                .all(|(pattern, line)| fits(pattern, line));
         if update && !same {
-            let start = step.line.checked_add_signed(shift).expect("a line of the document");
+            let start = step
+                .line
+                .checked_add_signed(shift)
+                .expect("a line of the document");
             lines.splice(start..start + step.output.len(), output.iter().cloned());
             shift += output.len() as isize - step.output.len() as isize;
             continue;
@@ -132,6 +145,33 @@ fn check(document: &str) {
 #[test]
 fn the_readme_shows_what_happens() {
     check("README.md");
+}
+
+#[test]
+fn the_policies_of_the_readme_compile() {
+    let readme = fs::read_to_string(artifacts::repository().join("README.md")).expect("README.md");
+    let policies: Vec<&str> = readme
+        .split("```json\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or_default())
+        .collect();
+    assert!(policies.len() > 1, "the README shows policies");
+    let folder = tempfile::tempdir().expect("a folder for the run");
+    let keygen = "nexusctl keygen --alg ES256 --jwks partners.jwks.json -o key.json";
+    assert_eq!(run(keygen, folder.path()).1, 0);
+    for policy in &policies {
+        fs::write(folder.path().join("policy.json"), policy).expect("a policy can be written");
+        let (output, status) = run("nexusctl compile-policy policy.json --check", folder.path());
+        assert_eq!(status, 0, "{}", output.join("\n"));
+    }
+    let example = artifacts::repository().join("examples/sso-app/policy.json");
+    let example = fs::read_to_string(example).expect("the example's policy");
+    let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    assert_eq!(
+        parsed(policies[0]),
+        parsed(&example),
+        "the README shows the example's policy"
+    );
 }
 
 #[test]
