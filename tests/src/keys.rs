@@ -155,12 +155,61 @@ impl Key {
         Material::Secret(secret.as_ref().to_vec()).into()
     }
 
+    /// The key of a private JWK (RFC 7517), with its `kid`: Ed25519 and P-256, for keys that are committed
+    /// as test-only.
+    ///
+    /// # Panics
+    /// When it is another kind, or broken.
+    pub fn from_private_jwk(jwk: &Value) -> Self {
+        let member = |name: &str| jwk[name].as_str().unwrap_or_default();
+        let d = URL_SAFE_NO_PAD
+            .decode(member("d"))
+            .expect("`d` is base64url");
+        let material = match (member("kty"), member("crv")) {
+            ("OKP", "Ed25519") => {
+                let seed = d.as_slice().try_into().expect("`d` has 32 bytes");
+                Material::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(seed)))
+            }
+            ("EC", "P-256") => {
+                Material::P256(p256::SecretKey::from_slice(&d).expect("`d` is a scalar of P-256"))
+            }
+            (kty, crv) => panic!("no private JWK of `{kty}` `{crv}` can be read"),
+        };
+        let key = Self::from(material);
+        match jwk["kid"].as_str() {
+            Some(kid) => key.with_kid(kid),
+            None => key,
+        }
+    }
+
+    /// The secret itself.
+    ///
+    /// # Panics
+    /// When it is no secret, or not UTF-8.
+    pub fn secret_text(&self) -> String {
+        match &self.material {
+            Material::Secret(secret) => {
+                String::from_utf8(secret.clone()).expect("the secret is UTF-8")
+            }
+            other => panic!("a key of kind {} is no secret", other.kind()),
+        }
+    }
+
     /// The same key, published under this `kid`.
     #[must_use]
     pub fn with_kid(&self, kid: &str) -> Self {
         Self {
             material: self.material.clone(),
             kid: Some(kid.to_owned()),
+        }
+    }
+
+    /// The same key, without a `kid`.
+    #[must_use]
+    pub fn without_kid(&self) -> Self {
+        Self {
+            material: self.material.clone(),
+            kid: None,
         }
     }
 

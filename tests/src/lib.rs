@@ -4,7 +4,7 @@
 //! Everything here looks at Nexus from outside: the `.wasm`, the command, and what goes over the
 //! wire. It must not use `nexus-core` or `nexus-filter`, so that a mistake there cannot repeat
 //! itself in the test that should find it; tokens are signed by another library for the same
-//! reason.
+//! reason. The one exception is the native side of [`cases`], which is there to be compared.
 //!
 //! What cannot work is reported by a panic that says what was expected: this is code for tests.
 //!
@@ -36,6 +36,7 @@
 //! ```
 
 pub mod artifacts;
+pub mod cases;
 pub mod client;
 pub mod envoy;
 pub mod http;

@@ -1,0 +1,498 @@
+//! Cases: a request under a policy and what must come of it, decided on every side.
+//!
+//! A side is a way to get a decision: the engine driven natively, the `.wasm` in `nexus-host` with a
+//! fake clock and scripted answers, `nexusctl test-token`, a real Envoy. [`check`] runs the same cases
+//! on several sides; each has to give what the case expects, and all have to give the same decision,
+//! status, body, challenge, headers for the service, app, route, provider and `kid`. A disagreement is
+//! reported with the case's name and what both sides gave.
+//!
+//! Sides where time is pretended judge at [`NOW`]; Envoy judges now. Cases are therefore made for a
+//! time: tokens are minted relative to it.
+
+mod ctl;
+mod envoy;
+pub mod example;
+pub mod native;
+mod setting;
+pub mod wasm;
+
+use std::{collections::BTreeMap, fmt};
+
+pub use setting::{Remote, Setting};
+
+use crate::{envoy::Version, http::escape, tokens};
+
+/// When sides with pretended time judge: 2026-01-01T00:00:00Z, in seconds since the epoch.
+pub const NOW: i64 = 1_767_225_600;
+
+/// [`NOW`] as `nexusctl` takes it.
+pub const NOW_TEXT: &str = "2026-01-01T00:00:00Z";
+
+/// A request, and what must come of it.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// A sentence.
+    pub name: String,
+    /// The request.
+    pub request: Request,
+    /// What must come of it.
+    pub expected: Expected,
+}
+
+/// A request as a client sends it. No body: nothing is decided by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The `host` header.
+    pub host: String,
+    /// The request target.
+    pub path: String,
+    /// Names as the client writes them, and values as bytes.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Request {
+    /// A `GET` of `app.example.com`.
+    pub fn get(path: &str) -> Self {
+        Self {
+            method: "GET".to_owned(),
+            host: "app.example.com".to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// The same with another host.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
+    /// The same with a header more.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers
+            .push((name.to_owned(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// The same with `authorization: Bearer TOKEN`.
+    #[must_use]
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", format!("Bearer {token}"))
+    }
+
+    /// The headers as a proxy's filters see them: names in lower case, pseudo-headers first.
+    fn as_seen_by_filters(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let pseudo = [
+            (":authority", &self.host),
+            (":path", &self.path),
+            (":method", &self.method),
+            (":scheme", &"http".to_owned()),
+        ]
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        let own = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_ascii_lowercase().into_bytes(), value.clone()));
+        pseudo.into_iter().chain(own).collect()
+    }
+}
+
+/// What must come of a request. What is `None` in `app`, `route`, `provider` and `kid` may be anything;
+/// all sides have to agree on it nevertheless.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    /// The reply, or none when the request passes.
+    pub denial: Option<ExpectedDenial>,
+    /// For a request that passes: every header that the service gets otherwise than it was sent, by its
+    /// name in lower case. Each has that one value, or is gone.
+    pub service_sees: BTreeMap<String, Option<String>>,
+    /// The app's slug.
+    pub app: Option<String>,
+    /// The route's label: `GET /health`.
+    pub route: Option<String>,
+    /// The provider's name.
+    pub provider: Option<String>,
+    /// The token's `kid`.
+    pub kid: Option<String>,
+}
+
+/// The reply to a request that is refused.
+#[derive(Clone, Debug)]
+pub struct ExpectedDenial {
+    /// The status.
+    pub status: u16,
+    /// The code of `docs/deny-reasons.md`.
+    pub reason: String,
+    /// The body, whole.
+    pub body: String,
+    /// The value of `www-authenticate`; `None`: there must be none.
+    pub challenge: Option<String>,
+}
+
+impl Expected {
+    /// It passes, and these headers differ: a value, or `None` for one that is gone.
+    pub fn allowed<'h>(headers: impl IntoIterator<Item = (&'h str, Option<&'h str>)>) -> Self {
+        Self {
+            service_sees: headers
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// It is refused so.
+    pub fn denied(status: u16, reason: &str, body: &str, challenge: Option<&str>) -> Self {
+        Self {
+            denial: Some(ExpectedDenial {
+                status,
+                reason: reason.to_owned(),
+                body: body.to_owned(),
+                challenge: challenge.map(str::to_owned),
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// It is refused with 401 and `error="invalid_token"`.
+    pub fn invalid_token(reason: &str, body: &str) -> Self {
+        Self::denied(401, reason, body, Some("Bearer error=\"invalid_token\""))
+    }
+
+    /// It is refused because it carries no token.
+    pub fn token_missing() -> Self {
+        Self::denied(401, "token_missing", "Jwt is missing", Some("Bearer"))
+    }
+}
+
+/// What came of a request on one side.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// The reply; none when the service got the request.
+    pub reply: Option<Reply>,
+    /// For a request that passed: the headers that the service got, by name in lower case, without those
+    /// that a proxy adds by itself.
+    pub upstream_headers: Option<BTreeMap<String, Vec<Vec<u8>>>>,
+    /// The code of the refusal.
+    pub reason: Option<String>,
+    /// The app's slug.
+    pub app: Option<String>,
+    /// The route's label.
+    pub route: Option<String>,
+    /// The provider's name.
+    pub provider: Option<String>,
+    /// The token's `kid`.
+    pub kid: Option<String>,
+}
+
+/// A reply that did not come from the service.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Every value of `www-authenticate`.
+    pub challenges: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for Observed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts =
+            |values: &[Vec<u8>]| -> Vec<String> { values.iter().map(|it| escape(it)).collect() };
+        match &self.reply {
+            Some(reply) => {
+                write!(f, "DENY {} {:?}", reply.status, escape(&reply.body))?;
+                write!(f, ", www-authenticate {:?}", texts(&reply.challenges))?;
+                write!(f, ", reason {:?}", self.reason)?;
+            }
+            None => f.write_str("ALLOW")?,
+        }
+        write!(f, ", app {:?}, route {:?}", self.app, self.route)?;
+        write!(f, ", provider {:?}, kid {:?}", self.provider, self.kid)?;
+        for (name, values) in self.upstream_headers.iter().flatten() {
+            write!(f, "\n      {name}: {:?}", texts(values))?;
+        }
+        Ok(())
+    }
+}
+
+impl Observed {
+    /// What a side saw, with what the filter says about it in its explanation.
+    fn new(seen: Seen, explanation: &serde_json::Value) -> Self {
+        let text = |name: &str| explanation[name].as_str().map(str::to_owned);
+        let (reply, upstream_headers) = match seen {
+            Seen::Reply(reply) => (Some(reply), None),
+            Seen::Upstream(headers) => (None, Some(headers)),
+        };
+        let decision = if reply.is_some() { "deny" } else { "allow" };
+        assert_eq!(
+            explanation["decision"], decision,
+            "the explanation contradicts what happened: {explanation}"
+        );
+        Self {
+            reply,
+            upstream_headers,
+            reason: text("reason"),
+            app: text("app"),
+            route: text("route"),
+            provider: text("provider"),
+            kid: text("kid"),
+        }
+    }
+}
+
+impl Observed {
+    /// The same, with `(as sent)` for every header that the service got just as the case sent it: a token
+    /// is another one where the time is another.
+    fn relative_to(&self, case: &Case) -> Self {
+        let sent = case.request.as_seen_by_filters();
+        let sent = by_name(
+            sent.iter()
+                .map(|(name, value)| (name.as_slice(), value.as_slice())),
+        );
+        let mut relative = self.clone();
+        for (name, values) in relative.upstream_headers.iter_mut().flatten() {
+            if sent.get(name) == Some(values) {
+                *values = vec![b"(as sent)".to_vec()];
+            }
+        }
+        relative
+    }
+}
+
+/// Where a request ended.
+enum Seen {
+    Reply(Reply),
+    Upstream(BTreeMap<String, Vec<Vec<u8>>>),
+}
+
+/// Headers by name; values of one name stay apart, in order. Pseudo-headers are left out.
+fn by_name<'h>(
+    headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+) -> BTreeMap<String, Vec<Vec<u8>>> {
+    let mut map: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    for (name, value) in headers {
+        if !name.starts_with(b":") {
+            map.entry(escape(&name.to_ascii_lowercase()))
+                .or_default()
+                .push(value.to_vec());
+        }
+    }
+    map
+}
+
+impl Case {
+    /// What in `observed` is not as the case expects; empty when all is.
+    fn faults(&self, observed: &Observed) -> Vec<String> {
+        let mut faults = Vec::new();
+        match (&self.expected.denial, &observed.reply) {
+            (None, None) => self.header_faults(observed, &mut faults),
+            (Some(expected), Some(reply)) => {
+                let mut differs = |what: &str, expected: String, found: String| {
+                    if expected != found {
+                        faults.push(format!("{what} is {found}, expected {expected}"));
+                    }
+                };
+                differs(
+                    "the status",
+                    expected.status.to_string(),
+                    reply.status.to_string(),
+                );
+                differs("the body", expected.body.clone(), escape(&reply.body));
+                differs(
+                    "the reason",
+                    expected.reason.clone(),
+                    observed.reason.clone().unwrap_or_default(),
+                );
+                let challenges: Vec<&[u8]> = reply.challenges.iter().map(Vec::as_slice).collect();
+                differs(
+                    "`www-authenticate`",
+                    format!("{:?}", Vec::from_iter(&expected.challenge)),
+                    format!(
+                        "{:?}",
+                        challenges
+                            .iter()
+                            .map(|value| escape(value))
+                            .collect::<Vec<_>>()
+                    ),
+                );
+            }
+            (None, Some(_)) => faults.push("it is denied, expected to pass".to_owned()),
+            (Some(_), None) => faults.push("it passes, expected to be denied".to_owned()),
+        }
+        for (what, expected, found) in [
+            ("app", &self.expected.app, &observed.app),
+            ("route", &self.expected.route, &observed.route),
+            ("provider", &self.expected.provider, &observed.provider),
+            ("kid", &self.expected.kid, &observed.kid),
+        ] {
+            if expected.is_some() && expected != found {
+                faults.push(format!(
+                    "the {what} is {found:?}, expected {:?}",
+                    expected.as_deref().unwrap_or_default()
+                ));
+            }
+        }
+        faults
+    }
+
+    /// The service has to get what was sent, but for what the case names.
+    fn header_faults(&self, observed: &Observed, faults: &mut Vec<String>) {
+        let sent = self.request.as_seen_by_filters();
+        let mut expected = by_name(
+            sent.iter()
+                .map(|(name, value)| (name.as_slice(), value.as_slice())),
+        );
+        for (name, value) in &self.expected.service_sees {
+            let before = match value {
+                Some(value) => expected.insert(name.clone(), vec![value.clone().into_bytes()]),
+                None => expected.remove(name),
+            };
+            let sent_so = before.is_some() && before.as_ref() == expected.get(name);
+            if sent_so || (before.is_none() && value.is_none()) {
+                faults.push(format!(
+                    "the case names `{name}`, which is just as it was sent"
+                ));
+            }
+        }
+        if observed.upstream_headers.as_ref() != Some(&expected) {
+            let names = expected
+                .keys()
+                .chain(observed.upstream_headers.iter().flat_map(BTreeMap::keys));
+            let mut seen = Vec::new();
+            for name in names {
+                let found = observed
+                    .upstream_headers
+                    .as_ref()
+                    .and_then(|it| it.get(name));
+                if found != expected.get(name) && !seen.contains(&name) {
+                    let text = |values: Option<&Vec<Vec<u8>>>| match values {
+                        None => "absent".to_owned(),
+                        Some(values) => values
+                            .iter()
+                            .map(|value| format!("{:?}", escape(value)))
+                            .collect::<Vec<_>>()
+                            .join(", "),
+                    };
+                    faults.push(format!(
+                        "the service sees `{name}` as {}, expected {}",
+                        text(found),
+                        text(expected.get(name))
+                    ));
+                    seen.push(name);
+                }
+            }
+        }
+    }
+}
+
+/// When a request comes, seen from the fetch of the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    /// The keys are there.
+    AfterKeys,
+    /// No answer of a fetch has come: what needs keys waits.
+    BeforeKeys,
+}
+
+/// Runs the cases natively and through the `.wasm`, each with the keys there and with the request first, and
+/// in each of the Envoys.
+///
+/// # Panics
+/// When a side does not give what a case expects, or two sides differ; with all of it.
+pub fn check(setting: &Setting, cases: impl Fn(i64) -> Vec<Case>, envoys: &[Version]) {
+    let pretended = cases(NOW);
+    let mut sides = Vec::new();
+    for (arrival, note) in [
+        (Arrival::AfterKeys, ""),
+        (Arrival::BeforeKeys, ", request before keys"),
+    ] {
+        sides.push(Side {
+            name: format!("native engine{note}"),
+            observed: native::observe(setting, &pretended, arrival),
+            cases: pretended.clone(),
+        });
+        sides.push(Side {
+            name: format!("nexus-host{note}"),
+            observed: wasm::observe(setting, &pretended, arrival),
+            cases: pretended.clone(),
+        });
+    }
+    for version in envoys {
+        let cases = cases(tokens::now());
+        sides.push(Side {
+            name: format!("envoy {version}"),
+            observed: envoy::observe(setting, &cases, version),
+            cases,
+        });
+    }
+    compare(setting, &sides);
+}
+
+/// Runs the cases by `nexusctl test-token` and natively.
+///
+/// # Panics
+/// As [`check`].
+pub fn check_by_nexusctl(setting: &Setting, cases: impl Fn(i64) -> Vec<Case>) {
+    let cases = cases(NOW);
+    let sides = [
+        Side {
+            name: "native engine".to_owned(),
+            observed: native::observe(setting, &cases, Arrival::AfterKeys),
+            cases: cases.clone(),
+        },
+        Side {
+            name: "nexusctl test-token".to_owned(),
+            observed: ctl::observe(setting, &cases),
+            cases,
+        },
+    ];
+    compare(setting, &sides);
+}
+
+/// What came of the cases on one side.
+struct Side {
+    name: String,
+    /// With tokens of the side's own time.
+    cases: Vec<Case>,
+    observed: Vec<Observed>,
+}
+
+fn compare(setting: &Setting, sides: &[Side]) {
+    let first = &sides[0];
+    assert!(!first.cases.is_empty(), "`{}` has no case", setting.name());
+    let mut report = Vec::new();
+    for index in 0..first.cases.len() {
+        let reference = first.observed[index].relative_to(&first.cases[index]);
+        for side in sides {
+            let (case, observed) = (&side.cases[index], &side.observed[index]);
+            let faults = case.faults(observed);
+            if !faults.is_empty() {
+                report.push(format!(
+                    "`{}`, {}:\n    {}\n    it gave {observed:?}",
+                    case.name,
+                    side.name,
+                    faults.join("\n    ")
+                ));
+            }
+            let relative = observed.relative_to(case);
+            if relative != reference {
+                report.push(format!(
+                    "`{}`: two sides differ\n    {}: {reference:?}\n    {}: {relative:?}",
+                    case.name, first.name, side.name
+                ));
+            }
+        }
+    }
+    assert!(
+        report.is_empty(),
+        "in `{}`:\n\n{}\n",
+        setting.name(),
+        report.join("\n\n")
+    );
+}
