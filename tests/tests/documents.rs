@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use nexus_tests::artifacts;
+use nexus_tests::{artifacts, cases::example::folders};
 
 /// A command in a document and what it says will happen.
 struct Step {
@@ -145,6 +145,17 @@ fn check(document: &str) {
 #[test]
 fn the_readme_shows_what_happens() {
     check("README.md");
+}
+
+#[test]
+fn the_readmes_of_the_examples_show_what_happens() {
+    for folder in folders() {
+        let readme = folder.join("README.md");
+        let document = readme
+            .strip_prefix(artifacts::repository())
+            .expect("examples are in the repository");
+        check(document.to_str().expect("a path in UTF-8"));
+    }
 }
 
 #[test]
