@@ -1,0 +1,400 @@
+//! When keys are fetched, and what becomes of requests meanwhile.
+
+use std::time::Duration;
+
+use nexus_host::Answer;
+use nexus_tests::cases::wasm::Bed;
+
+use crate::{
+    CLUSTER, FULL, NOT_FOUND, PATH, SIGNATURE, UNAVAILABLE, bed, bed_with_keys, fate, jwks, key,
+    next_key, request, send, setting, token_by,
+};
+
+const MOMENT: Duration = Duration::from_millis(10);
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Lets time pass until the next fetch; how long that took. Panics when none comes in an hour.
+fn time_to_next_fetch(bed: &Bed) -> Duration {
+    let (before, calls) = (bed.proxy.now(), bed.callouts.call_count());
+    let came = bed
+        .proxy
+        .advance_until(seconds(3600), || bed.callouts.call_count() > calls);
+    assert!(came, "no fetch in an hour");
+    bed.proxy.now() - before
+}
+
+#[test]
+fn keys_are_fetched_at_the_start_and_not_by_a_request() {
+    let bed = bed_with_keys(&[&key()]);
+    let vm = bed.start(&setting());
+    assert_eq!(
+        bed.callouts.call_count(),
+        0,
+        "while a proxy configures its filters its clusters may not be there"
+    );
+    bed.proxy.advance(MOMENT);
+    let calls = bed.callouts.calls();
+    let [call] = &calls[..] else {
+        panic!("one fetch, not {calls:?}");
+    };
+    assert_eq!(call.cluster, CLUSTER);
+    assert_eq!(
+        call.headers.to_strings(),
+        [
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":authority", "idp.example.com"),
+            (":path", PATH),
+            ("accept", "application/jwk-set+json, application/json"),
+            ("user-agent", concat!("nexus/", env!("CARGO_PKG_VERSION"))),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
+    assert_eq!(call.timeout, Some(seconds(5)));
+    assert!(call.body.is_empty());
+    assert_eq!(fate(&send(&vm, &token_by(&key()))), "allow", "at once");
+    assert_eq!(bed.callouts.call_count(), 1);
+}
+
+#[test]
+fn requests_that_come_first_wait_for_one_fetch_and_are_then_decided() {
+    let bed = bed(Answer::held());
+    let vm = bed.start(&setting());
+    let good = [0, 1, 2].map(|_| send(&vm, &token_by(&key())));
+    let bad = send(&vm, &token_by(&next_key().with_kid("key-1")));
+    bed.proxy.advance(seconds(1));
+    for stream in good.iter().chain([&bad]) {
+        assert_eq!(fate(stream), "wait");
+    }
+    assert_eq!(bed.callouts.call_count(), 1, "all wait for the same fetch");
+    assert!(bed.callouts.reply(0, Answer::json(jwks(&[&key()]))));
+    bed.proxy.run_until_idle();
+    for stream in &good {
+        assert_eq!(fate(stream), "allow");
+    }
+    assert_eq!(fate(&bad), SIGNATURE);
+    assert_eq!(vm.failure(), None);
+}
+
+#[test]
+fn a_request_waits_no_longer_than_a_fetch_may_take() {
+    let bed = bed(Answer::held());
+    let vm = bed.start_with_keys(&setting());
+    let stream = send(&vm, &token_by(&key()));
+    bed.proxy.advance(Duration::from_millis(4_900));
+    assert_eq!(fate(&stream), "wait");
+    bed.proxy.advance(Duration::from_millis(200));
+    assert_eq!(fate(&stream), UNAVAILABLE);
+}
+
+#[test]
+fn so_many_requests_wait_and_no_more() {
+    let bed = bed(Answer::held());
+    let vm = bed.start_with_keys(&setting());
+    let token = token_by(&key());
+    let waiting: Vec<_> = (0..1024).map(|_| send(&vm, &token)).collect();
+    assert!(waiting.iter().all(|stream| fate(stream) == "wait"));
+    assert_eq!(fate(&send(&vm, &token)), FULL);
+    // One that leaves makes room for another.
+    let mut waiting = waiting;
+    drop(waiting.pop());
+    let late = send(&vm, &token);
+    assert_eq!(fate(&late), "wait");
+    assert!(bed.callouts.reply(0, Answer::json(jwks(&[&key()]))));
+    bed.proxy.run_until_idle();
+    assert!(
+        waiting
+            .iter()
+            .chain([&late])
+            .all(|stream| fate(stream) == "allow")
+    );
+}
+
+#[test]
+fn so_many_bytes_of_tokens_wait_and_no_more() {
+    let bed = bed(Answer::held());
+    let vm = bed.start_with_keys(&setting());
+    let large = nexus_tests::tokens::Token::empty()
+        .claim("iss", crate::ISSUER)
+        .claim("exp", nexus_tests::cases::NOW + 1_000)
+        .claim("padding", "a".repeat(40_000))
+        .sign(&key(), nexus_tests::keys::Algorithm::EdDSA);
+    let fit = 4 * 1024 * 1024 / large.len();
+    let waiting: Vec<_> = (0..fit).map(|_| send(&vm, &large)).collect();
+    assert!(waiting.iter().all(|stream| fate(stream) == "wait"));
+    assert_eq!(fate(&send(&vm, &large)), FULL);
+    let small = send(&vm, &token_by(&key()));
+    assert_eq!(fate(&small), "wait", "there is room for a small one");
+}
+
+#[test]
+fn nothing_waits_that_is_refused_without_a_key() {
+    let bed = bed(Answer::held());
+    let vm = bed.start_with_keys(&setting());
+    let expired = nexus_tests::tokens::Token::empty()
+        .claim("iss", crate::ISSUER)
+        .claim("exp", nexus_tests::cases::NOW - 3600)
+        .sign(&key(), nexus_tests::keys::Algorithm::EdDSA);
+    for (token, code) in [
+        (expired.as_str(), "token_expired"),
+        ("a.b", "token_malformed"),
+    ] {
+        let stream = send(&vm, token);
+        assert_eq!(fate(&stream), format!("401 nexus_denied{{{code}}}"));
+    }
+}
+
+#[test]
+fn fetches_that_fail_are_tried_again_after_pauses_that_grow() {
+    for (answer, note) in [
+        (Answer::status(500), "an error"),
+        (Answer::reset(), "no response"),
+        (Answer::refused(), "not sent"),
+        (Answer::json("{}"), "no key set"),
+        (Answer::json(r#"{"keys": []}"#), "no key"),
+    ] {
+        let bed = bed(answer);
+        let vm = bed.start_with_keys(&setting());
+        assert_eq!(bed.callouts.call_count(), 1, "{note}");
+        for longest in [1, 2, 4, 8, 16, 32, 60, 60, 60_u64] {
+            let pause = time_to_next_fetch(&bed);
+            let (least, most) = (seconds(longest) * 9 / 10, seconds(longest) + MOMENT);
+            assert!(
+                (least - MOMENT..=most).contains(&pause),
+                "{note}: {pause:?} is not about {longest} s"
+            );
+        }
+        // It comes back by itself.
+        bed.callouts
+            .answer(CLUSTER, PATH, Answer::json(jwks(&[&key()])));
+        time_to_next_fetch(&bed);
+        bed.proxy.run_until_idle();
+        assert_eq!(fate(&send(&vm, &token_by(&key()))), "allow", "{note}");
+        // And the pauses start anew.
+        let refresh = time_to_next_fetch(&bed);
+        assert!(
+            (seconds(240)..seconds(271)).contains(&refresh),
+            "{refresh:?}"
+        );
+    }
+}
+
+#[test]
+fn a_cluster_that_does_not_exist_is_a_fetch_that_fails() {
+    let bed = Bed::new();
+    let vm = bed.start_with_keys(&setting());
+    let stream = send(&vm, &token_by(&key()));
+    assert_eq!(fate(&stream), "wait", "the next try comes in time");
+    bed.proxy.advance(seconds(6));
+    assert_eq!(fate(&stream), UNAVAILABLE);
+    assert!(bed.proxy.log().contains("is the cluster configured?"));
+    bed.callouts
+        .answer(CLUSTER, PATH, Answer::json(jwks(&[&key()])));
+    bed.proxy.advance(seconds(60));
+    assert_eq!(fate(&send(&vm, &token_by(&key()))), "allow");
+}
+
+#[test]
+fn a_request_does_not_wait_when_the_next_try_comes_too_late() {
+    let bed = bed(Answer::status(500));
+    let vm = bed.start_with_keys(&setting());
+    bed.proxy.advance(seconds(20));
+    let stream = send(&vm, &token_by(&key()));
+    assert_eq!(
+        fate(&stream),
+        UNAVAILABLE,
+        "the next try is more than 5 s away"
+    );
+}
+
+#[test]
+fn good_keys_stay_in_use_while_their_source_fails_for_a_bounded_time() {
+    let bed = bed_with_keys(&[&key()]);
+    let vm = bed.start_with_keys(&setting());
+    bed.callouts.answer(CLUSTER, PATH, Answer::status(503));
+    let token = token_by(&key());
+    for minute in 1..=64 {
+        bed.proxy.advance(seconds(60));
+        assert_eq!(fate(&send(&vm, &token)), "allow", "minute {minute}");
+    }
+    // 300 s fresh and 3600 s stale: 65 minutes in all.
+    bed.proxy.advance(seconds(61));
+    let stream = send(&vm, &token);
+    bed.proxy.advance(seconds(6));
+    assert_eq!(fate(&stream), UNAVAILABLE);
+    let log = bed.proxy.log().entries();
+    let told = log.iter().filter(|entry| {
+        entry
+            .message
+            .contains("stay in use while fetching them fails")
+    });
+    assert_eq!(told.count(), 1, "an outage is told once");
+}
+
+#[test]
+fn a_key_that_was_just_published_is_found() {
+    let bed = bed_with_keys(&[&key()]);
+    let vm = bed.start_with_keys(&setting());
+    bed.callouts.answer(
+        CLUSTER,
+        PATH,
+        Answer::json(jwks(&[&key(), &next_key()])).after(seconds(1)),
+    );
+    bed.proxy.advance(seconds(10));
+    let streams = [0, 1].map(|_| send(&vm, &token_by(&next_key())));
+    assert_eq!(
+        fate(&streams[0]),
+        "wait",
+        "keys are fetched because of its kid"
+    );
+    assert_eq!(
+        fate(&send(&vm, &token_by(&key()))),
+        "allow",
+        "others do not wait"
+    );
+    bed.proxy.advance(seconds(2));
+    for stream in &streams {
+        assert_eq!(fate(stream), "allow");
+    }
+    assert_eq!(bed.callouts.call_count(), 2);
+}
+
+#[test]
+fn a_key_that_was_withdrawn_is_refused_after_the_refresh() {
+    let bed = bed_with_keys(&[&key(), &next_key()]);
+    let vm = bed.start_with_keys(&setting());
+    let token = token_by(&key());
+    assert_eq!(fate(&send(&vm, &token)), "allow");
+    bed.callouts
+        .answer(CLUSTER, PATH, Answer::json(jwks(&[&next_key()])));
+    bed.proxy.advance(seconds(271));
+    assert_eq!(fate(&send(&vm, &token_by(&next_key()))), "allow");
+    let stream = send(&vm, &token);
+    bed.proxy.advance(seconds(6));
+    assert_eq!(fate(&stream), NOT_FOUND);
+}
+
+#[test]
+fn made_up_kids_do_not_make_the_filter_hammer_the_source() {
+    let bed = bed_with_keys(&[&key()]);
+    let vm = bed.start_with_keys(&setting());
+    for second in 0..60 {
+        for number in 0..10 {
+            let kid = format!("made-up-{second}-{number}");
+            let stream = send(&vm, &token_by(&key().with_kid(&kid)));
+            // Only what asks for a fetch waits, until it has come.
+            let _ = stream.wait(seconds(1));
+            assert_eq!(fate(&stream), NOT_FOUND, "{kid}");
+        }
+        bed.proxy.advance(seconds(1));
+    }
+    let fetches = bed.callouts.call_count();
+    assert!(
+        (2..=13).contains(&fetches),
+        "{fetches} fetches in a minute: at most one in 5 s besides the first"
+    );
+}
+
+#[test]
+fn clients_that_leave_while_they_wait_are_forgotten() {
+    let bed = bed(Answer::held());
+    let vm = bed.start_with_keys(&setting());
+    let streams = [0, 1, 2].map(|_| send(&vm, &token_by(&key())));
+    let [first, second, third] = streams;
+    first.cancel();
+    drop(second);
+    assert!(bed.callouts.reply(0, Answer::json(jwks(&[&key()]))));
+    bed.proxy.run_until_idle();
+    assert_eq!(fate(&third), "allow");
+    assert_eq!(vm.failure(), None);
+    assert_eq!(vm.open_streams(), 1);
+    assert_eq!(bed.proxy.metrics().counter("nexus.allowed"), Some(1));
+}
+
+#[test]
+fn the_body_of_a_request_that_waits_is_held_with_it() {
+    let bed = bed(Answer::held());
+    let vm = bed.start_with_keys(&setting());
+    let stream = vm.request(request(&token_by(&key())).body("one, ").body("two"));
+    assert_eq!(fate(&stream), "wait");
+    assert!(bed.callouts.reply(0, Answer::json(jwks(&[&key()]))));
+    bed.proxy.run_until_idle();
+    let nexus_host::Outcome::Forwarded(forwarded) = stream.outcome() else {
+        panic!("it has to pass: {stream:?}");
+    };
+    assert_eq!(forwarded.body, b"one, two");
+    assert_eq!(
+        forwarded.headers.all("x-user-id").collect::<Vec<_>>(),
+        [b"alice".as_slice()]
+    );
+}
+
+#[test]
+fn an_answer_that_comes_too_late_counts_as_none() {
+    let bed = bed(Answer::json(jwks(&[&key()])).after(seconds(30)));
+    let vm = bed.start_with_keys(&setting());
+    let stream = send(&vm, &token_by(&key()));
+    bed.proxy.advance(seconds(6));
+    assert_eq!(fate(&stream), UNAVAILABLE);
+    assert_eq!(vm.failure(), None);
+}
+
+#[test]
+fn every_vm_has_keys_of_its_own_and_one_does_not_hold_up_another() {
+    let bed = Bed::new();
+    for answer in [
+        Answer::json(jwks(&[&key()])),
+        Answer::held(),
+        Answer::status(500),
+    ] {
+        bed.callouts.answer_once(CLUSTER, PATH, answer);
+    }
+    bed.callouts.answer(CLUSTER, PATH, Answer::status(500));
+    let setting = setting();
+    let vms = [0, 1, 2].map(|_| bed.start_with_keys(&setting));
+    let streams = vms.each_ref().map(|vm| send(vm, &token_by(&key())));
+    let fates = streams.each_ref().map(fate);
+    assert_eq!(fates, ["allow", "wait", "wait"]);
+    assert!(bed.callouts.reply(1, Answer::json(jwks(&[&key()]))));
+    bed.proxy.run_until_idle();
+    assert_eq!(fate(&streams[1]), "allow");
+    bed.proxy.advance(seconds(6));
+    assert_eq!(fate(&streams[2]), UNAVAILABLE);
+    assert_eq!(
+        bed.proxy.metrics().counter("nexus.allowed"),
+        Some(2),
+        "counters are the process's"
+    );
+}
+
+#[test]
+fn refreshes_of_many_vms_do_not_come_at_once() {
+    let bed = bed_with_keys(&[&key()]);
+    let setting = setting();
+    let vms: Vec<_> = (0..8)
+        .map(|_| {
+            // A seed comes from the clock: VMs start at different times.
+            bed.proxy.advance(Duration::from_millis(7));
+            bed.start(&setting)
+        })
+        .collect();
+    bed.proxy.advance(seconds(1));
+    assert_eq!(bed.callouts.call_count(), vms.len());
+    let mut moments: Vec<Duration> = vms
+        .iter()
+        .map(|_| {
+            let pause = time_to_next_fetch(&bed);
+            bed.proxy.run_until_idle();
+            pause
+        })
+        .collect();
+    moments.remove(0);
+    let spread: Duration = moments.iter().sum();
+    assert!(
+        spread > seconds(5),
+        "they come within {spread:?}: {moments:?}"
+    );
+}
