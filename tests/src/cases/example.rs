@@ -1,5 +1,5 @@
 //! The folders under `examples/`: a policy, `requests.json`, and a README. The form of `requests.json`
-//! is told in `examples/README.md`; what is here is its types.
+//! is told in `examples/README.md`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,10 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Case, Expected, ExpectedDenial, Request, Setting};
+use super::{
+    Case, Request, Setting,
+    requests_file::{Content, File, KeyEntry, RequestEntry, TokenEntry, Values},
+};
 use crate::{
     artifacts,
     keys::{self, Algorithm, Key},
@@ -29,109 +31,6 @@ pub struct Example {
     folder: PathBuf,
     file: File,
     keys: BTreeMap<String, (Key, Algorithm)>,
-}
-
-/// `requests.json`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    keys: BTreeMap<String, KeyEntry>,
-    #[serde(default)]
-    key_sets: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    files: BTreeMap<String, Content>,
-    #[serde(default)]
-    environment: BTreeMap<String, Content>,
-    #[serde(default)]
-    tokens: BTreeMap<String, TokenEntry>,
-    requests: Vec<RequestEntry>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyEntry {
-    alg: String,
-    kid: Option<String>,
-    /// A committed, test-only private JWK.
-    file: Option<String>,
-}
-
-/// What a generated file or a variable holds.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Content {
-    Text(String),
-    JwksOf(Vec<String>),
-    PublicPemOf(String),
-    SecretOf(String),
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TokenEntry {
-    like: Option<String>,
-    key: Option<String>,
-    #[serde(default)]
-    header: Map<String, Value>,
-    #[serde(default)]
-    claims: Map<String, Value>,
-    expires_in_secs: Option<i64>,
-    valid_in_secs: Option<i64>,
-    no_exp: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RequestEntry {
-    name: String,
-    #[serde(default = "get")]
-    method: String,
-    #[serde(default = "host")]
-    host: String,
-    path: String,
-    #[serde(default)]
-    headers: BTreeMap<String, Values>,
-    token: Option<String>,
-    expect: Expect,
-}
-
-/// One value of a header, or several.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum Values {
-    One(String),
-    Several(Vec<String>),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(tag = "decision", rename_all = "snake_case", deny_unknown_fields)]
-enum Expect {
-    Allow {
-        service_sees: BTreeMap<String, Option<String>>,
-        app: Option<String>,
-        route: Option<String>,
-        provider: Option<String>,
-        kid: Option<String>,
-    },
-    Deny {
-        status: u16,
-        reason: String,
-        body: String,
-        www_authenticate: Option<String>,
-        app: Option<String>,
-        route: Option<String>,
-        provider: Option<String>,
-        kid: Option<String>,
-    },
-}
-
-fn get() -> String {
-    "GET".to_owned()
-}
-
-fn host() -> String {
-    "app.example.com".to_owned()
 }
 
 /// The folders under `examples/`, in the order of their names.
@@ -349,53 +248,6 @@ impl Example {
             "{}: two requests have one name",
             self.name()
         );
-    }
-}
-
-impl Expect {
-    fn to_expected(&self) -> Expected {
-        let (app, route, provider, kid) = match self {
-            Self::Allow {
-                app,
-                route,
-                provider,
-                kid,
-                ..
-            }
-            | Self::Deny {
-                app,
-                route,
-                provider,
-                kid,
-                ..
-            } => (app, route, provider, kid),
-        };
-        let (denial, service_sees) = match self {
-            Self::Allow { service_sees, .. } => (None, service_sees.clone()),
-            Self::Deny {
-                status,
-                reason,
-                body,
-                www_authenticate,
-                ..
-            } => (
-                Some(ExpectedDenial {
-                    status: *status,
-                    reason: reason.clone(),
-                    body: body.clone(),
-                    challenge: www_authenticate.clone(),
-                }),
-                BTreeMap::new(),
-            ),
-        };
-        Expected {
-            denial,
-            service_sees,
-            app: app.clone(),
-            route: route.clone(),
-            provider: provider.clone(),
-            kid: kid.clone(),
-        }
     }
 }
 

@@ -1,0 +1,158 @@
+//! `requests.json` as its author writes it; `examples/README.md` says what it means.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Expected, ExpectedDenial};
+
+/// `requests.json`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) keys: BTreeMap<String, KeyEntry>,
+    #[serde(default)]
+    pub(super) key_sets: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub(super) files: BTreeMap<String, Content>,
+    #[serde(default)]
+    pub(super) environment: BTreeMap<String, Content>,
+    #[serde(default)]
+    pub(super) tokens: BTreeMap<String, TokenEntry>,
+    pub(super) requests: Vec<RequestEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyEntry {
+    pub(super) alg: String,
+    pub(super) kid: Option<String>,
+    /// A committed, test-only private JWK.
+    pub(super) file: Option<String>,
+}
+
+/// What a generated file or a variable holds.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Content {
+    Text(String),
+    JwksOf(Vec<String>),
+    PublicPemOf(String),
+    SecretOf(String),
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenEntry {
+    pub(super) like: Option<String>,
+    pub(super) key: Option<String>,
+    #[serde(default)]
+    pub(super) header: Map<String, Value>,
+    #[serde(default)]
+    pub(super) claims: Map<String, Value>,
+    pub(super) expires_in_secs: Option<i64>,
+    pub(super) valid_in_secs: Option<i64>,
+    pub(super) no_exp: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RequestEntry {
+    pub(super) name: String,
+    #[serde(default = "get")]
+    pub(super) method: String,
+    #[serde(default = "host")]
+    pub(super) host: String,
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, Values>,
+    pub(super) token: Option<String>,
+    pub(super) expect: Expect,
+}
+
+/// One value of a header, or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Values {
+    One(String),
+    Several(Vec<String>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Expect {
+    Allow {
+        service_sees: BTreeMap<String, Option<String>>,
+        app: Option<String>,
+        route: Option<String>,
+        provider: Option<String>,
+        kid: Option<String>,
+    },
+    Deny {
+        status: u16,
+        reason: String,
+        body: String,
+        www_authenticate: Option<String>,
+        app: Option<String>,
+        route: Option<String>,
+        provider: Option<String>,
+        kid: Option<String>,
+    },
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+fn host() -> String {
+    "app.example.com".to_owned()
+}
+
+impl Expect {
+    pub(super) fn to_expected(&self) -> Expected {
+        let (app, route, provider, kid) = match self {
+            Self::Allow {
+                app,
+                route,
+                provider,
+                kid,
+                ..
+            }
+            | Self::Deny {
+                app,
+                route,
+                provider,
+                kid,
+                ..
+            } => (app, route, provider, kid),
+        };
+        let (denial, service_sees) = match self {
+            Self::Allow { service_sees, .. } => (None, service_sees.clone()),
+            Self::Deny {
+                status,
+                reason,
+                body,
+                www_authenticate,
+                ..
+            } => (
+                Some(ExpectedDenial {
+                    status: *status,
+                    reason: reason.clone(),
+                    body: body.clone(),
+                    challenge: www_authenticate.clone(),
+                }),
+                BTreeMap::new(),
+            ),
+        };
+        Expected {
+            denial,
+            service_sees,
+            app: app.clone(),
+            route: route.clone(),
+            provider: provider.clone(),
+            kid: kid.clone(),
+        }
+    }
+}
