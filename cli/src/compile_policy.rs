@@ -104,7 +104,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         refuse_to_overwrite_source(&args.policy, output)?;
     }
     let options = args.clusters.options()?;
-    let policy = PolicyFile::compile(&args.policy, &options)?;
+    let policy = PolicyFile::compile(&args.policy, &options).map_err(|mut failure| {
+        if let Some(summary) = &mut failure.summary {
+            summary.push_str(", nothing written");
+        }
+        failure
+    })?;
     let unused: Vec<&str> = options
         .clusters
         .keys()

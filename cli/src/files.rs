@@ -103,9 +103,11 @@ pub(crate) fn write(path: &Path, bytes: &[u8], access: Access) -> Result<()> {
         return output::data(bytes);
     }
     write_file(path, bytes, access).map_err(|error| {
-        // The temporary file's path, which the library wraps around the cause, is of no use.
-        let cause = error.get_ref().and_then(std::error::Error::source);
-        let evidence = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        // A wrapped error names the temporary file, which means nothing to anybody.
+        let evidence = match error.get_ref() {
+            Some(_) => error.kind().to_string(),
+            None => error.to_string(),
+        };
         Failure::harness(format!("cannot write `{}`", path.display())).evidence(evidence)
     })
 }

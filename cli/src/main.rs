@@ -34,7 +34,7 @@ Examples:
 
   Make a key and a token, and ask the filter what it thinks of them:
     $ nexusctl keygen --alg ES256 -o key.json --jwks jwks.json
-    $ nexusctl mint-token --key key.json --iss https://idp.example.com --aud my-app --sub alice > token
+    $ nexusctl mint-token --key key.json --iss https://idp.example.com --aud my-app > token
     $ nexusctl test-token --policy policy.json --jwks jwks.json --token-file token --path /my-app
 
 Exit codes:

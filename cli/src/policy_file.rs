@@ -45,10 +45,8 @@ impl PolicyFile {
                     .collect();
                 let errors = count(reports.len().saturating_add(found.omitted), "error");
                 let summary = match found.omitted {
-                    0 => format!("{name}: {errors}, nothing written"),
-                    omitted => {
-                        format!("{name}: {errors}, {omitted} of them not shown, nothing written")
-                    }
+                    0 => format!("{name}: {errors}"),
+                    omitted => format!("{name}: {errors}, {omitted} of them not shown"),
                 };
                 Err(Failure {
                     blame: Blame::Input,

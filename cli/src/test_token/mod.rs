@@ -43,7 +43,8 @@ Examples:
 
   Just before the token expires, and as a service in a script sees it:
     $ nexusctl test-token --policy policy.json --token-file token --now 2026-01-01T00:59:59Z
-    $ nexusctl test-token --policy policy.json --token-file token --output json | jq .upstream_headers
+    $ nexusctl test-token --policy policy.json --token-file token --output json \\
+        | jq .upstream_headers
 
   A header that the client tries to forge:
     $ nexusctl test-token --policy policy.json --token-file token --header 'x-user-id: root'
@@ -51,8 +52,8 @@ Examples:
 A token on the command line can be seen by others on the same machine, and stays in the shell's
 history: prefer a file or standard input for tokens that somebody could use.
 
-Exit codes: 0 allowed, 1 denied, 2 wrong arguments, 3 an invalid policy, key set or token file, 4 the
-filter failed or never decided.";
+Exit codes: 0 allowed, 1 denied, 2 wrong arguments, 3 an invalid policy, key set or token file,
+4 the filter failed or never decided.";
 
 /// Play one request through the filter and say what it decides
 ///
@@ -128,6 +129,7 @@ fn parse_variable(text: &str) -> std::result::Result<(String, String), String> {
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let now = time::resolve_now(args.now);
+    request::refuse_two_readers(args)?;
     let policy = PolicyFile::compile(&args.policy, &CompileOptions::default())?;
     let config = &policy.compiled.config;
     let played = Played::of(args, config)?;
@@ -150,7 +152,6 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let stream = vm.request(played.to_request());
     let fate = stream.wait(PATIENCE);
     let logs = proxy.log().entries();
-    show_logs(&logs, args.verbose);
     if let Some(reason) = vm.failure() {
         return Err(with_logs(
             Failure::harness("the filter trapped").evidence(visible(&reason)),
@@ -169,6 +170,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         Fate::Reset => Err(Failure::harness("the filter closed the request's stream")),
     }
     .map_err(|failure| with_logs(failure, &logs))?;
+    show_logs(&logs, args.verbose);
     match args.output {
         Format::Human => output::text(&report.human(&played))?,
         Format::Json => output::data(report.json(&played, now)?.as_bytes())?,

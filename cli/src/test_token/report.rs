@@ -260,17 +260,19 @@ fn upstream(text: &mut String, headers: &HeaderMap, original: &HeaderMap) {
     let changes = headers.changes_from(original);
     line(text, &styled(TITLE, "what the service sees"));
     for (name, value) in headers.iter() {
-        let (mark, style) = if changes.added.contains(name) {
-            ("+", GOOD)
+        if changes.added.contains(name) {
+            header(text, "+", GOOD, name, value);
         } else if changes.changed.contains(name) {
-            ("~", ODD)
+            header(text, "~", ODD, name, value);
         } else {
-            (" ", FAINT)
-        };
-        header(text, mark, style, name, value);
+            header(text, " ", FAINT, name, value);
+        }
     }
-    for (name, value) in changes.removed.iter() {
-        header(text, "-", BAD, name, value);
+    // What was there in place of what was changed, and what is gone.
+    for (name, value) in original.iter() {
+        if changes.changed.contains(name) || changes.removed.contains(name) {
+            header(text, "-", BAD, name, value);
+        }
     }
     let is_marked =
         !(changes.added.is_empty() && changes.changed.is_empty() && changes.removed.is_empty());

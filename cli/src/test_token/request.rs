@@ -1,6 +1,6 @@
 //! The request that is played through the filter.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nexus_core::config::Config;
 use nexus_host::Request;
@@ -83,21 +83,37 @@ fn concrete_host(patterns: &[String]) -> String {
     }
 }
 
-fn token(args: &Args) -> Result<Option<String>> {
-    let from_stdin = args.stdin.is_some() || args.token.as_deref() == Some(files::DASH);
-    let source = match (&args.token, &args.token_file) {
-        _ if from_stdin => PathBuf::from(files::DASH),
-        (Some(token), _) => return one_line(token, "the token").map(Some),
-        (None, Some(path)) => path.clone(),
-        (None, None) => return Ok(None),
-    };
-    if files::is_dash(&source) && files::is_dash(&args.policy) {
+/// Standard input can be read only once.
+///
+/// # Errors
+/// [`crate::exit::Blame::Usage`] when the policy and the token both come from it.
+pub(super) fn refuse_two_readers(args: &Args) -> Result<()> {
+    let reads_token = token_path(args).is_some_and(|path| files::is_dash(&path));
+    if reads_token && files::is_dash(&args.policy) {
         return Err(Failure::usage(
             "the policy and the token cannot both come from standard input",
         ));
     }
-    let text = files::read_text(Path::new(&source))?;
-    one_line(&text, &files::describe_input(&source)).map(Some)
+    Ok(())
+}
+
+/// Where the token is read from; `None` when it is an argument, or there is none.
+fn token_path(args: &Args) -> Option<PathBuf> {
+    if args.stdin.is_some() || args.token.as_deref() == Some(files::DASH) {
+        return Some(PathBuf::from(files::DASH));
+    }
+    args.token_file.clone()
+}
+
+fn token(args: &Args) -> Result<Option<String>> {
+    match (token_path(args), &args.token) {
+        (Some(path), _) => {
+            let text = files::read_text(&path)?;
+            one_line(&text, &files::describe_input(&path)).map(Some)
+        }
+        (None, Some(token)) => one_line(token, "the token").map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
 /// The token in a text, ready for a header.

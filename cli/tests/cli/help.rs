@@ -6,6 +6,8 @@ fn help_texts() {
     insta::assert_snapshot!("help", sandbox.run(["--help"]).expect(0).transcript());
     insta::assert_snapshot!("help-short", sandbox.run(["-h"]).expect(0).transcript());
     for command in [
+        "compile-policy",
+        "test-token",
         "inspect-token",
         "mint-token",
         "keygen",

@@ -1,9 +1,11 @@
 //! The command from outside: whole transcripts, exit codes, and what an independent library says
 //! about its keys and signatures.
 
+mod compile_policy;
 mod completions;
 mod help;
 mod inspect_token;
 mod keygen;
 mod mint_token;
 mod sandbox;
+mod test_token;
