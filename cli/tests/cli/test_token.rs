@@ -1,5 +1,7 @@
 //! These need a command with the filter inside, as `cargo xtask test` builds it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::thread;
@@ -490,4 +492,71 @@ fn an_answer_takes_less_than_300_ms() {
         })
         .min();
     assert!(best.unwrap() < Duration::from_millis(300), "{best:?}");
+}
+
+#[test]
+fn a_token_of_every_algorithm_passes_the_filter_and_not_with_another_key() {
+    let sandbox = sandbox();
+    let test = |variable: &str, token: &str| {
+        sandbox.run([
+            "test-token",
+            "--policy",
+            "policy.json",
+            "--jwks",
+            "jwks.json",
+            "--now",
+            NOW,
+            "--env",
+            variable,
+            "--token",
+            token,
+        ])
+    };
+    for algorithm in nexus_core::jose::Algorithm::ALL {
+        let name = algorithm.name();
+        let policy = POLICY.replace("PORT", "9").replace("HS256", name);
+        let mint = |key: &str, claims: &[&str]| {
+            let args = [
+                "mint-token",
+                "--key",
+                key,
+                "--no-kid",
+                "--now",
+                NOW,
+                "--sub",
+                "alice",
+            ];
+            sandbox.run(args.iter().chain(claims)).line()
+        };
+        let keygen = ["keygen", "--alg", name, "--force", "-o"];
+        if algorithm.is_symmetric() {
+            std::fs::write(sandbox.path("policy.json"), policy).unwrap();
+            let secret = |file: &str| {
+                sandbox
+                    .run(keygen.iter().chain(&[file, "--format", "jwk"]))
+                    .expect(0);
+                let jwk: serde_json::Value = serde_json::from_str(&sandbox.read(file)).unwrap();
+                let bytes = URL_SAFE_NO_PAD.decode(jwk["k"].as_str().unwrap()).unwrap();
+                format!("JWT_SECRET={}", String::from_utf8(bytes).unwrap())
+            };
+            let (one, other) = (secret("one.json"), secret("other.json"));
+            let token = mint("one.json", &["--iss", "internal"]);
+            test(&one, &token).expect(0);
+            test(&other, &token).expect(1);
+        } else {
+            let claims = ["--iss", "https://idp.example.com", "--aud", "my-app"];
+            let secret = format!("JWT_SECRET={SECRET}");
+            sandbox.run(keygen.iter().chain(&["other.json"])).expect(0);
+            sandbox
+                .run(keygen.iter().chain(&["one.json", "--jwks", "jwks.json"]))
+                .expect(0);
+            test(&secret, &mint("one.json", &claims)).expect(0);
+            let run = test(&secret, &mint("other.json", &claims)).expect(1);
+            assert!(
+                run.stdout.starts_with("DENY 401 signature_invalid\n"),
+                "{name}: {}",
+                run.stdout
+            );
+        }
+    }
 }
