@@ -9,7 +9,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::config::{App, Route};
+use crate::config::App;
 use crate::path::{NormalPath, PathError};
 
 /// An index into the apps of a configuration.
@@ -33,6 +33,8 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MatchError {
+    /// The authority is no host with an optional port.
+    Authority,
     /// The path has no normal form.
     Path(PathError),
     /// Services may read the path in two ways, and the ways lead to different rules.
@@ -62,7 +64,16 @@ struct AppRoutes {
     /// Length of the app's path prefix; 0 for `/`.
     prefix: usize,
     /// Most specific first.
-    routes: Vec<(RouteIndex, Route)>,
+    routes: Vec<RoutePattern>,
+}
+
+#[derive(Debug)]
+struct RoutePattern {
+    index: RouteIndex,
+    /// Decoded, without a slash at the end.
+    path: Vec<u8>,
+    prefix: bool,
+    methods: Vec<String>,
 }
 
 impl Matcher {
@@ -71,25 +82,30 @@ impl Matcher {
     pub fn new(apps: &[App]) -> Self {
         let mut matcher = Self::default();
         for (index, app) in apps.iter().enumerate() {
-            let prefix = app.path.trim_end_matches('/').as_bytes();
+            let prefix = decoded(&app.path);
             for host in &app.hosts {
                 let paths = match host.strip_prefix('*') {
                     None => matcher.exact.entry(host.clone()).or_default(),
                     Some("") => &mut matcher.any,
                     Some(suffix) => matcher.wildcard.entry(suffix.into()).or_default(),
                 };
-                paths.insert(prefix, AppIndex(index));
+                paths.insert(&prefix, AppIndex(index));
             }
             let mut routes: Vec<_> = app
                 .routes
                 .iter()
                 .enumerate()
-                .map(|(index, route)| (RouteIndex(index), route.clone()))
+                .map(|(index, route)| RoutePattern {
+                    index: RouteIndex(index),
+                    path: decoded(&route.path),
+                    prefix: route.prefix,
+                    methods: route.methods.clone(),
+                })
                 .collect();
             // A longer path is more specific, then an exact path, then a list of methods.
-            routes.sort_by_key(|(_, route)| {
+            routes.sort_by_key(|route| {
                 (
-                    core::cmp::Reverse(route.path.trim_end_matches('/').len()),
+                    core::cmp::Reverse(route.path.len()),
                     route.prefix,
                     route.methods.is_empty(),
                 )
@@ -112,24 +128,14 @@ impl Matcher {
         target: &[u8],
         method: &[u8],
     ) -> Result<Option<Rule>, MatchError> {
+        let host = hostname(authority).ok_or(MatchError::Authority)?;
         let path = NormalPath::parse(target).map_err(MatchError::Path)?;
-        let host = hostname(authority);
-        let rule = self.find(&host, path.as_bytes(), method);
-        let literal = target.split(|byte| *byte == b'?').next();
-        let other_readings = [
-            literal
-                .filter(|_| path.differs_from_request())
-                .map(|literal| Ok(literal.to_vec())),
-            path.without_parameters().map(Ok),
-            path.decoded_twice(),
-        ];
-        for reading in other_readings.into_iter().flatten() {
-            let reading = reading.map_err(MatchError::Path)?;
-            if self.find(&host, &reading, method) != rule {
-                return Err(MatchError::Ambiguous);
-            }
+        let rule = self.find(&host, path.decoded(), method);
+        let agrees = |reading: &Vec<u8>| self.find(&host, reading, method) == rule;
+        match path.other_readings().iter().all(agrees) {
+            true => Ok(rule),
+            false => Err(MatchError::Ambiguous),
         }
-        Ok(rule)
     }
 
     fn find(&self, host: &str, path: &[u8], method: &[u8]) -> Option<Rule> {
@@ -141,8 +147,8 @@ impl Matcher {
         let route = routes
             .routes
             .iter()
-            .find(|(_, route)| route_matches(route, below, method))
-            .map(|(index, _)| *index);
+            .find(|route| route.matches(below, method))
+            .map(|route| route.index);
         Some(Rule { app, route })
     }
 
@@ -188,29 +194,59 @@ fn segment_ends(path: &[u8]) -> impl Iterator<Item = usize> {
         .chain(Some(path.len()).filter(|length| *length > 1))
 }
 
-fn route_matches(route: &Route, below: &[u8], method: &[u8]) -> bool {
-    let path = route.path.trim_end_matches('/').as_bytes();
-    let path_matches = match below.strip_prefix(path) {
-        Some(b"" | b"/") => true,
-        Some([b'/', ..]) => route.prefix,
-        _ => false,
-    };
-    path_matches
-        && (route.methods.is_empty()
-            || route
-                .methods
-                .iter()
-                .any(|allowed| allowed.as_bytes() == method))
+impl RoutePattern {
+    fn matches(&self, below: &[u8], method: &[u8]) -> bool {
+        let path_matches = match below.strip_prefix(self.path.as_slice()) {
+            Some(b"" | b"/") => true,
+            Some([b'/', ..]) => self.prefix,
+            _ => false,
+        };
+        path_matches
+            && (self.methods.is_empty()
+                || self
+                    .methods
+                    .iter()
+                    .any(|allowed| allowed.as_bytes() == method))
+    }
 }
 
-/// The host of an authority: lower case, without port and without the dot of the root.
-fn hostname(authority: &[u8]) -> String {
-    let text = String::from_utf8_lossy(authority).to_ascii_lowercase();
-    let host = match text.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => &text,
+/// A path of the configuration as requests are matched against it: decoded, without a slash at the end.
+/// One without normal form, which `compile-policy` refuses, matches nothing.
+fn decoded(path: &str) -> Vec<u8> {
+    match NormalPath::parse(path.as_bytes()) {
+        Ok(normal) => {
+            let path = normal.decoded();
+            path.strip_suffix(b"/").unwrap_or(path).to_vec()
+        }
+        Err(_) => path.as_bytes().to_vec(),
+    }
+}
+
+/// The host of an authority in lower case, without its port; `None` for what is not `host[:port]`.
+///
+/// What a proxy might route in another way than this is refused: user information, a second port, the dot
+/// of the root.
+fn hostname(authority: &[u8]) -> Option<String> {
+    let text = core::str::from_utf8(authority).ok()?.to_ascii_lowercase();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let is_address = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let (host, port, is_host) = match text.strip_prefix('[') {
+        None => {
+            let (host, port) = text.split_once(':').unwrap_or((&text, ""));
+            let dots_are_inside = !host.ends_with('.') && !host.starts_with('.');
+            (host, port, dots_are_inside && host.bytes().all(is_name))
+        }
+        Some(rest) => {
+            let (address, behind) = rest.split_once(']')?;
+            let port = match behind {
+                "" => "",
+                _ => behind.strip_prefix(':')?,
+            };
+            (address, port, address.bytes().all(is_address))
+        }
     };
-    host.strip_suffix('.').unwrap_or(host).into()
+    let is_valid = is_host && !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    is_valid.then(|| host.into())
 }
 
 #[cfg(test)]

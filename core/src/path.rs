@@ -13,6 +13,8 @@ use core::fmt;
 pub struct NormalPath {
     bytes: Vec<u8>,
     differs: bool,
+    decoded: Vec<u8>,
+    other_readings: Vec<Vec<u8>>,
 }
 
 /// Why a path has no normal form.
@@ -64,9 +66,16 @@ impl NormalPath {
         if path.first() != Some(&b'/') {
             return Err(PathError::NotAbsolute);
         }
-        let bytes = resolve_segments(&decode_unreserved(path)?)?;
-        let differs = bytes != path;
-        Ok(Self { bytes, differs })
+        let bytes = resolve(&decode_unreserved(path)?, true);
+        refuse_dots_with_parameters(&decode(path, |_| true))?;
+        let decoded = decode(&bytes, |_| true);
+        let other_readings = other_readings(path, &decoded);
+        Ok(Self {
+            differs: bytes != path,
+            bytes,
+            decoded,
+            other_readings,
+        })
     }
 
     /// The path.
@@ -79,68 +88,118 @@ impl NormalPath {
         self.differs
     }
 
-    /// The path as a service reads it that cuts the parameters off every segment (`/a;v=1/b` is
-    /// `/a/b`); `None` when there are none.
-    pub fn without_parameters(&self) -> Option<Vec<u8>> {
-        if !self.bytes.contains(&b';') {
-            return None;
-        }
-        let mut bytes = Vec::with_capacity(self.bytes.len());
-        for (index, segment) in self.bytes.split(|byte| *byte == b'/').enumerate() {
-            if index > 0 {
-                bytes.push(b'/');
-            }
-            bytes.extend(segment.iter().take_while(|byte| **byte != b';'));
-        }
-        Some(bytes)
+    /// The path with every escape decoded, as a service reads it that does what RFC 3986 says.
+    pub fn decoded(&self) -> &[u8] {
+        &self.decoded
     }
 
-    /// The path as a service reads it that decodes twice (`%252e` is `.`, `%252f` is `/`); `None` when
-    /// no escape is escaped.
-    ///
-    /// # Errors
-    /// [`PathError::DotSegmentWithParameter`] for a path that such services read in different ways.
-    pub fn decoded_twice(&self) -> Option<Result<Vec<u8>, PathError>> {
-        let mut bytes = Vec::with_capacity(self.bytes.len());
-        let mut rest = self.bytes.as_slice();
-        let mut is_escaped = false;
-        while let Some((first, behind)) = rest.split_first() {
-            let decoded = match rest {
-                [b'%', b'2', b'5', high, low, ..] => {
-                    hex_digit(Some(*high)).and_then(|high| Ok((high << 4) | hex_digit(Some(*low))?))
-                }
-                _ => Err(PathError::InvalidEscape),
-            };
-            match decoded {
-                Ok(byte) => {
-                    is_escaped = true;
-                    bytes.push(if byte == b'\\' { b'/' } else { byte });
-                    rest = rest.get(5..).unwrap_or_default();
-                }
-                Err(_) => {
-                    bytes.push(*first);
-                    rest = behind;
-                }
-            }
-        }
-        is_escaped.then(|| resolve_segments(&bytes))
+    /// The path as other services may read it, decoded too: see [`other_readings`]. Mostly there is none.
+    pub fn other_readings(&self) -> &[Vec<u8>] {
+        &self.other_readings
     }
 }
 
-/// Resolves dot segments (RFC 3986 §5.2.4) and joins duplicate slashes.
-fn resolve_segments(path: &[u8]) -> Result<Vec<u8>, PathError> {
+/// How services that do not do what RFC 3986 says may read `path`, where that is not `usual`.
+///
+/// They leave dots and slashes as they are, or escapes of unreserved characters; they cut parameters
+/// (`;v=1`) off segments, before dots are resolved or behind; they resolve dots before they merge slashes;
+/// they decode twice. A service may do several of these, and a chain of services all of them.
+fn other_readings(path: &[u8], usual: &[u8]) -> Vec<Vec<u8>> {
+    let is_unusual =
+        |pair: &[u8]| matches!(pair, [b'%' | b';', _] | [_, b'%' | b';'] | b"//" | b"/.");
+    if !path.windows(2).any(is_unusual) {
+        return Vec::new();
+    }
+    let mut readings: Vec<Vec<u8>> = Vec::new();
+    let mut add = |reading: Vec<u8>| {
+        if reading != usual && !readings.contains(&reading) {
+            readings.push(reading);
+        }
+    };
+    // As it stands, but for the escapes that an honest client has to write.
+    add(decode(path, |byte| !is_unreserved(byte)));
+    let once = decode(path, |_| true);
+    add(once.clone());
+    let twice = decode(&once, |_| true);
+    for text in [once, twice] {
+        let slashed: Vec<u8> = text
+            .iter()
+            .map(|byte| if *byte == b'\\' { b'/' } else { *byte })
+            .collect();
+        let cut = cut_parameters(&slashed);
+        for text in [&slashed, &cut] {
+            add(resolve(text, true));
+            add(resolve(&resolve(text, false), true));
+            add(cut_parameters(&resolve(text, true)));
+        }
+    }
+    readings
+}
+
+/// Every segment without what stands behind its first `;`.
+fn cut_parameters(path: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(path.len());
+    for (index, segment) in path.split(|byte| *byte == b'/').enumerate() {
+        if index > 0 {
+            bytes.push(b'/');
+        }
+        bytes.extend(segment.iter().take_while(|byte| **byte != b';'));
+    }
+    bytes
+}
+
+/// Decodes those escapes whose byte is `wanted`; what is no escape stays as it is.
+fn decode(path: &[u8], wanted: impl Fn(u8) -> bool) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((first, behind)) = rest.split_first() {
+        match escaped_byte(rest) {
+            Some(byte) if wanted(byte) => {
+                decoded.push(byte);
+                rest = rest.get(3..).unwrap_or_default();
+            }
+            _ => {
+                decoded.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    decoded
+}
+
+/// The byte that the text starts with in escaped form.
+fn escaped_byte(text: &[u8]) -> Option<u8> {
+    match text {
+        [b'%', high, low, ..] => {
+            let high = hex_digit(Some(*high)).ok()?;
+            let low = hex_digit(Some(*low)).ok()?;
+            Some((high << 4) | low)
+        }
+        _ => None,
+    }
+}
+
+/// The characters that never need an escape (RFC 3986 §2.3).
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Resolves dot segments (RFC 3986 §5.2.4), and joins duplicate slashes if `merge` says so.
+fn resolve(path: &[u8], merge: bool) -> Vec<u8> {
     let mut segments: Vec<&[u8]> = Vec::new();
     let mut trailing_slash = false;
-    for segment in path.split(|byte| *byte == b'/') {
+    for segment in path
+        .strip_prefix(b"/")
+        .unwrap_or(path)
+        .split(|byte| *byte == b'/')
+    {
         trailing_slash = false;
         match segment {
-            b"" | b"." => trailing_slash = true,
+            b"." => trailing_slash = true,
+            b"" if merge => trailing_slash = true,
             b".." => {
                 trailing_slash = true;
                 segments.pop();
-            }
-            [b'.', b';', ..] | [b'.', b'.', b';', ..] => {
-                return Err(PathError::DotSegmentWithParameter);
             }
             other => segments.push(other),
         }
@@ -153,7 +212,16 @@ fn resolve_segments(path: &[u8]) -> Result<Vec<u8>, PathError> {
     if trailing_slash || segments.is_empty() {
         bytes.push(b'/');
     }
-    Ok(bytes)
+    bytes
+}
+
+/// Refuses a dot segment with a parameter: services resolve it, cut it to one, or take it for a name.
+fn refuse_dots_with_parameters(decoded: &[u8]) -> Result<(), PathError> {
+    let is_refused = |segment: &[u8]| matches!(segment, [b'.', b';', ..] | [b'.', b'.', b';', ..]);
+    match decoded.split(|byte| *byte == b'/').any(is_refused) {
+        true => Err(PathError::DotSegmentWithParameter),
+        false => Ok(()),
+    }
 }
 
 /// Decodes the escapes of unreserved characters (RFC 3986 §6.2.2.2), and refuses what is ambiguous.
@@ -170,9 +238,7 @@ fn decode_unreserved(path: &[u8]) -> Result<Vec<u8>, PathError> {
                 let low = hex_digit(bytes.next())?;
                 let code = (high << 4) | low;
                 match code {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                        decoded.push(code);
-                    }
+                    code if is_unreserved(code) => decoded.push(code),
                     0..=0x1f | 0x7f | b'/' | b'\\' => return Err(PathError::AmbiguousEscape),
                     _ => decoded.extend_from_slice(&[b'%', upper_hex(high), upper_hex(low)]),
                 }
@@ -242,7 +308,7 @@ mod tests {
     #[test]
     fn what_can_be_read_in_two_ways_is_refused() {
         use PathError::*;
-        let cases: [(&[u8], PathError); 18] = [
+        let cases: [(&[u8], PathError); 19] = [
             (b"", NotAbsolute),
             (b"*", NotAbsolute),
             (b"http://example.com/", NotAbsolute),
@@ -261,6 +327,7 @@ mod tests {
             (b"/a%zz", InvalidEscape),
             (b"/..;/a", DotSegmentWithParameter),
             (b"/%2e;x/a", DotSegmentWithParameter),
+            (b"/..%3bx/a", DotSegmentWithParameter),
         ];
         for (target, expected) in cases {
             assert_eq!(NormalPath::parse(target), Err(expected), "{target:?}");
@@ -268,34 +335,61 @@ mod tests {
     }
 
     #[test]
-    fn escaped_escapes_are_read_once_more() {
-        let twice = |target: &[u8]| NormalPath::parse(target).unwrap().decoded_twice();
-        assert_eq!(twice(b"/a/100%25"), None);
-        assert_eq!(twice(b"/a/100%25/zz"), None);
-        assert_eq!(twice(b"/a%252"), None);
-        assert_eq!(
-            twice(b"/public/%252e%252E/admin"),
-            Some(Ok(b"/admin".to_vec()))
-        );
-        assert_eq!(
-            twice(b"/public%252f..%255cadmin"),
-            Some(Ok(b"/admin".to_vec()))
-        );
-        assert_eq!(twice(b"/%2561dmin"), Some(Ok(b"/admin".to_vec())));
-        assert_eq!(twice(b"/%25"), None);
-        assert_eq!(
-            twice(b"/%252e%252e%253bx"),
-            Some(Err(PathError::DotSegmentWithParameter))
-        );
+    fn other_readings_are_those_of_other_services() {
+        let readings = |target: &str| {
+            NormalPath::parse(target.as_bytes())
+                .unwrap()
+                .other_readings()
+                .iter()
+                .map(|reading| std::string::String::from_utf8_lossy(reading).into_owned())
+                .collect::<std::vec::Vec<_>>()
+        };
+        for plain in [
+            "/",
+            "/a/b",
+            "/a.json",
+            "/a/100%25",
+            "/caf%C3%A9",
+            "/a%3Ab",
+            "/a%20b?x=..;",
+        ] {
+            assert_eq!(readings(plain), [""; 0], "{plain}");
+        }
+        for (target, reading, note) in [
+            ("/x/../admin", "/x/../admin", "as it stands"),
+            ("/%61dmin", "/%61dmin", "needless escapes as they stand"),
+            ("//admin", "//admin", "slashes as they stand"),
+            ("/admin;a=b/x;c", "/admin/x", "parameters cut"),
+            ("/;/admin", "/admin", "an empty segment behind the cut"),
+            ("/p/;/../admin", "/admin", "cut, merged, then resolved"),
+            ("/admin%3Bx", "/admin", "an escaped parameter"),
+            ("/admin%253Bx", "/admin", "one that is escaped twice"),
+            ("/p/%252e%252e/admin", "/admin", "dots escaped twice"),
+            ("/p%252f..%255cadmin", "/admin", "slashes escaped twice"),
+            (
+                "/p/../admin//../p/x",
+                "/admin/p/x",
+                "resolved before slashes are merged",
+            ),
+        ] {
+            assert!(
+                readings(target).contains(&reading.into()),
+                "{note}: {:?}",
+                readings(target)
+            );
+        }
     }
 
     #[test]
-    fn parameters_can_be_cut_off() {
-        let path = NormalPath::parse(b"/admin;a=b/x;c").unwrap();
-        assert_eq!(path.without_parameters().unwrap(), b"/admin/x");
-        assert_eq!(
-            NormalPath::parse(b"/admin").unwrap().without_parameters(),
-            None
-        );
+    fn every_escape_is_decoded_for_matching() {
+        let decoded = |target: &str| {
+            NormalPath::parse(target.as_bytes())
+                .unwrap()
+                .decoded()
+                .to_vec()
+        };
+        assert_eq!(decoded("/v1/users%3Apurge"), b"/v1/users:purge");
+        assert_eq!(decoded("/caf%c3%a9"), "/café".as_bytes());
+        assert_eq!(decoded("/a%2541"), b"/a%41");
     }
 }

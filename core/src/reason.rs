@@ -100,7 +100,7 @@ macro_rules! reasons {
 
 reasons! {
     RequestMalformed "request_malformed" 400 None Client
-        "Bad Request" "The request has no single method, path or host, or its path has no normal form.";
+        "Bad Request" "The request has no single method, path or host, its host is none, or its path has no normal form.";
     PathAmbiguous "path_ambiguous" 400 None Client
         "Bad Request" "Services may read the path in two ways that different rules hold for.";
     NoAppMatched "no_app_matched" 404 None Client

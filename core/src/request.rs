@@ -38,7 +38,7 @@ impl<'r> Request<'r> {
     }
 
     /// The names, as the request spells them, that a service might take for one of `protected`:
-    /// without regard to case, and with `_` and `-` as one. Each spelling once.
+    /// see [`fold_header_name`]. Each spelling once.
     ///
     /// `protected` has to be folded by [`fold_header_name`].
     pub fn spellings_of(&self, protected: impl Fn(&[u8]) -> bool) -> Vec<&'r [u8]> {
@@ -55,16 +55,19 @@ impl<'r> Request<'r> {
     }
 }
 
-/// A header name in the form in which services that fold names compare them: lower case, `-` for `_`.
+/// A header name in the form in which services that fold names compare them: lower case, and `-` for
+/// everything that is neither a letter nor a digit.
 ///
-/// CGI and WSGI servers turn both `X-User-Id` and `X_User_Id` into `HTTP_X_USER_ID` (RFC 3875 §4.1.18).
+/// CGI and WSGI servers turn both `X-User-Id` and `X_User_Id` into `HTTP_X_USER_ID` (RFC 3875 §4.1.18), some
+/// of them `X.User.Id` as well. A pseudo-header keeps its colon, so that it never folds to a header.
 pub fn fold_header_name(name: &str) -> Vec<u8> {
     name.bytes().map(fold_header_byte).collect()
 }
 
 const fn fold_header_byte(byte: u8) -> u8 {
     match byte {
-        b'_' => b'-',
-        other => other.to_ascii_lowercase(),
+        b':' => b':',
+        other if other.is_ascii_alphanumeric() => other.to_ascii_lowercase(),
+        _ => b'-',
     }
 }

@@ -27,8 +27,8 @@ pub(super) enum Verdict {
     /// It is genuine and sufficient; these headers carry its claims.
     Accepted(Vec<(String, String)>),
     Refused(Denial),
-    /// It cannot be judged before this source has answered.
-    Needs(SourceIndex),
+    /// It cannot be judged before a source has answered.
+    Needs,
 }
 
 /// Everything that a token is judged by.
@@ -38,8 +38,12 @@ pub(super) struct Bench<'e> {
     pub(super) now: Timestamp,
     /// When the request has to be decided.
     pub(super) deadline: Timestamp,
-    /// Whether an unknown `kid` may cause a fetch; not a second time for one request.
-    pub(super) may_refetch: bool,
+    /// The sources whose answers were awaited before and have not come.
+    pub(super) outstanding: &'e [SourceIndex],
+    /// The sources whose answers are needed now.
+    pub(super) awaited: &'e mut Vec<SourceIndex>,
+    /// The sources that were fetched anew for this request because of an unknown `kid`.
+    pub(super) refetched: &'e mut Vec<SourceIndex>,
     /// Whether keys of a remote set were there and tried.
     pub(super) used_remote_keys: bool,
 }
@@ -74,7 +78,7 @@ impl Bench<'_> {
             };
             match &judgement.verdict {
                 Verdict::Accepted(_) => return judgement,
-                Verdict::Needs(_) => needs = needs.or(Some(judgement)),
+                Verdict::Needs => needs = needs.or(Some(judgement)),
                 Verdict::Refused(denial) => {
                     if let Verdict::Refused(known) = &worst.verdict {
                         if denial.progress() > known.progress() {
@@ -146,24 +150,32 @@ impl Bench<'_> {
         let Some(source) = self.sources.get_mut(source_index.0) else {
             return Err(Verdict::Refused(Denial::Internal));
         };
-        match source.keys(self.now, self.deadline) {
-            Keys::Pending => Err(Verdict::Needs(source_index)),
-            Keys::Missing => Err(Verdict::Refused(unavailable(source))),
+        let error = match source.keys(self.now, self.deadline) {
+            Keys::Pending => {
+                self.awaited.push(source_index);
+                return Err(Verdict::Needs);
+            }
+            Keys::Missing => return Err(Verdict::Refused(unavailable(source))),
             Keys::Ready(keys) => {
                 self.used_remote_keys = true;
-                match verify(token, keys, &provider.algorithms).map(drop) {
-                    Ok(()) => Ok(()),
-                    Err(error)
-                        if may_be_rotated(error)
-                            && self.may_refetch
-                            && source.refetch(self.now) =>
-                    {
-                        Err(Verdict::Needs(source_index))
-                    }
-                    Err(error) => Err(Verdict::Refused(denial(error))),
+                match verify(token, keys, &provider.algorithms) {
+                    Ok(_) => return Ok(()),
+                    Err(error) => error,
                 }
             }
+        };
+        if !may_be_rotated(error) {
+            return Err(Verdict::Refused(denial(error)));
         }
+        let is_outstanding = self.outstanding.contains(&source_index);
+        let may_refetch = self.deadline > self.now && !self.refetched.contains(&source_index);
+        if !is_outstanding && may_refetch && source.refetch(self.now) {
+            self.refetched.push(source_index);
+        } else if !is_outstanding {
+            return Err(Verdict::Refused(denial(error)));
+        }
+        self.awaited.push(source_index);
+        Err(Verdict::Needs)
     }
 }
 
@@ -179,7 +191,7 @@ impl Judgement {
 
 /// What is told about a source that has no keys to judge by.
 pub(super) fn unavailable(source: &Source) -> Denial {
-    let url = source.remote.url.clone();
+    let url = source.label.clone();
     match source.last_failure {
         Some(FetchFailure::NoUsableKey) => Denial::JwksUnusable { url },
         _ => Denial::JwksUnavailable { url },

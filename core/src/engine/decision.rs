@@ -58,6 +58,8 @@ pub const MAX_EVIDENCE_CHARS: usize = 128;
 pub enum Denial {
     /// A pseudo-header is missing or stands more than once.
     PseudoHeader(&'static str),
+    /// The authority is no host with an optional port.
+    Authority,
     /// The path has no normal form.
     Path(PathError),
     /// Two readings of the path lead to two rules.
@@ -149,7 +151,7 @@ impl Denial {
     /// The row of the table of reasons.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::PseudoHeader(_) | Self::Path(_) => Reason::RequestMalformed,
+            Self::PseudoHeader(_) | Self::Authority | Self::Path(_) => Reason::RequestMalformed,
             Self::PathAmbiguous => Reason::PathAmbiguous,
             Self::NoAppMatched => Reason::NoAppMatched,
             Self::TokenMissing => Reason::TokenMissing,
@@ -235,6 +237,7 @@ impl fmt::Display for Denial {
             Self::PseudoHeader(name) => {
                 write!(f, "the request does not have exactly one `{name}`")
             }
+            Self::Authority => f.write_str("the authority is not a host with an optional port"),
             Self::Path(error) => error.fmt(f),
             Self::PathAmbiguous => f.write_str("two readings of the path lead to two rules"),
             Self::NoAppMatched => f.write_str("no app has this host and path"),

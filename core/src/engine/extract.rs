@@ -19,7 +19,7 @@ pub(super) fn bearer_token<'r>(request: &Request<'r>) -> Result<Option<&'r [u8]>
     let value = value.trim_ascii();
     let end = value
         .iter()
-        .position(|byte| *byte == b' ')
+        .position(|byte| !is_token_byte(*byte))
         .unwrap_or(value.len());
     let (scheme, credentials) = value.split_at_checked(end).unwrap_or((value, b""));
     if !scheme.eq_ignore_ascii_case(b"bearer") {
@@ -32,7 +32,35 @@ pub(super) fn bearer_token<'r>(request: &Request<'r>) -> Result<Option<&'r [u8]>
     if credentials.contains(&b',') {
         return Err(Denial::TokenRepeated);
     }
-    Ok(Some(credentials.trim_ascii()))
+    // Behind the scheme stands a space (RFC 9110 §11.4). With anything else there, such as a tab, services
+    // that split on white space would see a token: it is one, and it will not parse.
+    Ok(Some(match credentials {
+        [] => credentials,
+        [b' ', token @ ..] => token.trim_ascii_start(),
+        other => other,
+    }))
+}
+
+/// The characters of a scheme (RFC 9110 §5.6.2).
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
 }
 
 /// Whether a bearer token stands behind a comma.
@@ -51,7 +79,7 @@ mod tests {
     #[test]
     fn only_one_bearer_token_is_taken() {
         type Case<'c> = (&'c [&'c [u8]], Result<Option<&'c [u8]>, Denial>, &'c str);
-        let cases: [Case<'_>; 15] = [
+        let cases: [Case<'_>; 18] = [
             (&[], Ok(None), "no header"),
             (&[b"Bearer a.b.c"], Ok(Some(b"a.b.c")), "the usual"),
             (
@@ -65,6 +93,9 @@ mod tests {
                 Ok(Some(b"a.b.c x")),
                 "no token, and it will not parse",
             ),
+            (&[b"Bearer\ta.b.c"], Ok(Some(b"\ta.b.c")), "a tab"),
+            (&[b"Bearer\xa0a.b.c"], Ok(Some(b"\xa0a.b.c")), "no ASCII"),
+            (&[b"Bearer,a.b.c"], Err(Denial::TokenRepeated), "a comma"),
             (&[b"Bearer"], Ok(Some(b"")), "no credentials"),
             (&[b""], Ok(None), "empty"),
             (&[b"Basic dXNlcg=="], Ok(None), "another scheme"),

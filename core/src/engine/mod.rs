@@ -72,14 +72,12 @@ enum ProviderKeys {
     Remote(SourceIndex),
 }
 
-/// An app with what is the same for all its routes.
+/// An app, as far as it matters once it was matched.
 #[derive(Debug)]
 struct App {
     slug: String,
     auth: Auth,
     routes: Vec<AppRoute>,
-    /// The headers that carry claims on any route, folded; see [`crate::request::fold_header_name`].
-    protected: Vec<Vec<u8>>,
 }
 
 /// A route, as far as it matters once it was matched.
@@ -157,17 +155,17 @@ impl fmt::Display for Event {
 /// How many unusable keys of one set are reported by name.
 pub const MAX_REPORTED_KEYS: usize = 8;
 
-/// A request that waits for a source.
+/// A request that waits for sources.
 #[derive(Debug)]
 struct Waiting {
     rule: Rule,
     token: Vec<u8>,
     remove: Vec<Vec<u8>>,
-    /// Which one; none before it was judged.
-    source: Option<SourceIndex>,
     deadline: Timestamp,
-    /// Whether it waits because of an unknown `kid`, which it may do once.
-    refetched: bool,
+    /// The sources whose answers it waits for.
+    awaited: Vec<SourceIndex>,
+    /// The sources that it had fetched anew because of an unknown `kid`, which it may do once for each.
+    refetched: Vec<SourceIndex>,
 }
 
 /// The engine. It owns its state and nothing else: no clock, no connection.
@@ -178,6 +176,8 @@ pub struct Engine {
     apps: Vec<App>,
     providers: Vec<Provider>,
     sources: Vec<Source>,
+    /// The headers that carry claims anywhere, folded (see [`crate::request::fold_header_name`]) and sorted.
+    protected: Vec<Vec<u8>>,
     waiting: BTreeMap<RequestId, Waiting>,
     waiting_bytes: usize,
     decided: VecDeque<(RequestId, Decision)>,
@@ -218,10 +218,10 @@ impl Engine {
             Ok(None) => return Some(self.decide_unmatched(request)),
             Err(denial) => return Some(Decision::denied(None, denial)),
         };
-        let Some((app, auth)) = parts(&self.apps, rule) else {
+        let Some(auth) = auth_of(&self.apps, rule) else {
             return Some(Decision::denied(Some(rule), Denial::Internal));
         };
-        let mut remove = spellings(request, |name| app.protects(name));
+        let mut remove = self.identity_headers(request);
         let Auth::Jwt(auth) = auth else {
             return Some(Decision::allowed(rule, remove, Vec::new()));
         };
@@ -240,9 +240,9 @@ impl Engine {
             rule,
             token,
             remove,
-            source: None,
             deadline: now.after(longest_wait(auth, &self.providers, &self.sources)),
-            refetched: false,
+            awaited: Vec::new(),
+            refetched: Vec::new(),
         };
         self.judge(id, waiting, now)
     }
@@ -265,6 +265,9 @@ impl Engine {
 
     /// Does what is due: gives up fetches without answer and requests that waited too long.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        for source in &mut self.sources {
+            source.handle_clock(now);
+        }
         for at in 0..self.sources.len() {
             if self
                 .sources
@@ -320,9 +323,20 @@ impl Engine {
         self.matcher
             .rule(authority, path, method)
             .map_err(|error| match error {
+                MatchError::Authority => Denial::Authority,
                 MatchError::Path(error) => Denial::Path(error),
                 MatchError::Ambiguous => Denial::PathAmbiguous,
             })
+    }
+
+    /// The headers of a request that a service might take for the verified identity, whatever app it is
+    /// for: services trust them by name, and may be reached by more than one path.
+    fn identity_headers(&self, request: &Request<'_>) -> Vec<Vec<u8>> {
+        spellings(request, |name| {
+            self.protected
+                .binary_search_by(|protected| protected.as_slice().cmp(name))
+                .is_ok()
+        })
     }
 
     fn decide_unmatched(&self, request: &Request<'_>) -> Decision {
@@ -330,9 +344,7 @@ impl Engine {
             crate::config::Unmatched::Deny => Decision::denied(None, Denial::NoAppMatched),
             crate::config::Unmatched::Allow => Decision {
                 outcome: Outcome::Allow(HeaderEdits {
-                    remove: spellings(request, |name| {
-                        self.apps.iter().any(|app| app.protects(name))
-                    }),
+                    remove: self.identity_headers(request),
                     add: Vec::new(),
                 }),
                 rule: None,
@@ -346,42 +358,48 @@ impl Engine {
     /// Judges the token of a request; keeps the request when it has to wait.
     fn judge(&mut self, id: RequestId, mut waiting: Waiting, now: Timestamp) -> Option<Decision> {
         let rule = waiting.rule;
-        let Some((_, Auth::Jwt(auth))) = parts(&self.apps, rule) else {
+        let Some(Auth::Jwt(auth)) = auth_of(&self.apps, rule) else {
             return Some(Decision::denied(Some(rule), Denial::Internal));
         };
-        let waited = waiting.source.is_some();
+        // Behind its deadline a request is judged by what is there.
+        let outstanding = match waiting.deadline > now {
+            true => core::mem::take(&mut waiting.awaited),
+            false => Vec::new(),
+        };
+        let waited_before = !waiting.refetched.is_empty() || !outstanding.is_empty();
+        waiting.awaited.clear();
         let mut bench = Bench {
             providers: &self.providers,
             sources: &mut self.sources,
             now,
             deadline: waiting.deadline,
-            may_refetch: !waiting.refetched,
+            outstanding: &outstanding,
+            awaited: &mut waiting.awaited,
+            refetched: &mut waiting.refetched,
             used_remote_keys: false,
         };
         let judgement = bench.judge(&waiting.token, auth);
-        let cached_keys = bench.used_remote_keys && !waited;
+        let cached_keys = bench.used_remote_keys && !waited_before;
         let outcome = match judgement.verdict {
             Verdict::Accepted(add) => Outcome::Allow(HeaderEdits {
                 remove: waiting.remove,
                 add,
             }),
             Verdict::Refused(denial) => Outcome::Deny(denial),
-            Verdict::Needs(source) if self.may_wait(&waiting, now) => {
-                waiting.refetched |= self
-                    .sources
-                    .get(source.0)
-                    .is_some_and(|source| source.usable(now).is_some());
-                waiting.source = Some(source);
+            Verdict::Needs if self.may_wait(&waiting, now) => {
                 self.waiting_bytes = self.waiting_bytes.saturating_add(waiting.token.len());
                 self.waiting.insert(id, waiting);
                 return None;
             }
-            Verdict::Needs(source) if waiting.deadline <= now => Outcome::Deny(
-                self.sources
-                    .get(source.0)
-                    .map_or(Denial::Internal, authenticate::unavailable),
-            ),
-            Verdict::Needs(_) => Outcome::Deny(Denial::WaitingLimit),
+            Verdict::Needs if waiting.deadline <= now => {
+                let source = waiting.awaited.first();
+                Outcome::Deny(
+                    source
+                        .and_then(|source| self.sources.get(source.0))
+                        .map_or(Denial::Internal, authenticate::unavailable),
+                )
+            }
+            Verdict::Needs => Outcome::Deny(Denial::WaitingLimit),
         };
         Some(Decision {
             outcome,
@@ -417,7 +435,7 @@ impl Engine {
         let Some(source) = self.sources.get_mut(index.0) else {
             return;
         };
-        let url = source.remote.url.clone();
+        let url = source.label.clone();
         let event = match source.handle_answer(answer, jitter, now) {
             Ok(keys) => Event::KeysFetched {
                 url: url.clone(),
@@ -440,12 +458,13 @@ impl Engine {
         if stale {
             self.push_event(Event::KeysStale { url });
         }
-        let waited: Vec<RequestId> = self
-            .waiting
-            .iter()
-            .filter(|(_, waiting)| waiting.source == Some(index))
-            .map(|(id, _)| *id)
-            .collect();
+        let mut waited = Vec::new();
+        for (id, waiting) in &mut self.waiting {
+            if waiting.awaited.contains(&index) {
+                waiting.awaited.retain(|awaited| *awaited != index);
+                waited.push(*id);
+            }
+        }
         self.judge_again(waited, now);
     }
 
@@ -487,19 +506,12 @@ impl Decision {
     }
 }
 
-impl App {
-    /// Whether a header of that folded name carries a claim on any route of the app.
-    fn protects(&self, folded: &[u8]) -> bool {
-        self.protected.iter().any(|name| name == folded)
-    }
-}
-
-/// The app of a rule, and what a request needs to pass there.
-fn parts(apps: &[App], rule: Rule) -> Option<(&App, &Auth)> {
+/// What a request needs to pass by a rule.
+fn auth_of(apps: &[App], rule: Rule) -> Option<&Auth> {
     let app = apps.get(rule.app.0)?;
     match rule.route {
-        None => Some((app, &app.auth)),
-        Some(route) => Some((app, &app.routes.get(route.0)?.auth)),
+        None => Some(&app.auth),
+        Some(route) => Some(&app.routes.get(route.0)?.auth),
     }
 }
 

@@ -170,6 +170,7 @@ pub(super) fn build(
     Ok(Engine {
         matcher: Matcher::new(&config.apps),
         unmatched: config.unmatched,
+        protected: identity_headers(&config.apps),
         apps: config.apps.into_iter().map(read_app).collect(),
         providers,
         sources: sources.list,
@@ -339,9 +340,13 @@ fn is_header_name(name: &str) -> bool {
             .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
 }
 
-fn read_app(app: config::App) -> App {
-    let mut protected: Vec<Vec<u8>> = core::iter::once(&app.auth)
-        .chain(app.routes.iter().map(|route| &route.auth))
+/// Every header that carries a claim anywhere, folded, in order.
+fn identity_headers(apps: &[config::App]) -> Vec<Vec<u8>> {
+    let mut names: Vec<Vec<u8>> = apps
+        .iter()
+        .flat_map(|app| {
+            core::iter::once(&app.auth).chain(app.routes.iter().map(|route| &route.auth))
+        })
         .filter_map(|auth| match auth {
             Auth::Jwt(auth) => Some(auth),
             Auth::None => None,
@@ -349,8 +354,12 @@ fn read_app(app: config::App) -> App {
         .flat_map(|auth| &auth.claim_headers)
         .map(|entry| fold_header_name(&entry.header))
         .collect();
-    protected.sort_unstable();
-    protected.dedup();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn read_app(app: config::App) -> App {
     App {
         slug: app.slug,
         auth: app.auth,
@@ -362,7 +371,6 @@ fn read_app(app: config::App) -> App {
                 auth: route.auth,
             })
             .collect(),
-        protected,
     }
 }
 

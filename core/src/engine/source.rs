@@ -5,6 +5,7 @@
 //! source fails, up to a bound. Nothing here reads a clock or talks to the network: the engine tells
 //! the time and carries the answers.
 
+use alloc::string::String;
 use core::fmt;
 
 use crate::config::{DEFAULT_CACHE_TTL_SECS, RemoteJwks};
@@ -129,6 +130,8 @@ struct Fetched {
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) remote: RemoteJwks,
+    /// The URL for logs: without its query, where people put keys of APIs.
+    pub(super) label: String,
     time_to_live: Millis,
     fetched: Option<Fetched>,
     state: State,
@@ -149,6 +152,7 @@ impl Source {
             .unwrap_or(DEFAULT_CACHE_TTL_SECS);
         Self {
             time_to_live: Millis::from_seconds(seconds.max(1)),
+            label: remote.url.split('?').next().unwrap_or_default().into(),
             remote,
             fetched: None,
             state: State::Idle(now),
@@ -203,6 +207,26 @@ impl Source {
                     self.state = State::Idle(next.min(now));
                 }
                 allowed && self.failures == 0
+            }
+        }
+    }
+
+    /// Notices a clock that was set back: what happened later than now happened now, and the next
+    /// fetch is due. Otherwise keys would stay fresh for as long as the clock had been ahead.
+    pub(super) fn handle_clock(&mut self, now: Timestamp) {
+        if self.started.is_none_or(|started| started <= now) {
+            return;
+        }
+        self.started = Some(now);
+        if let Some(fetched) = &mut self.fetched {
+            fetched.at = fetched.at.min(now);
+        }
+        match &mut self.state {
+            State::Idle(next) => *next = now,
+            State::Fetching { until, .. } => {
+                *until = now
+                    .after(Millis(self.remote.timeout_ms))
+                    .after(ANSWER_GRACE);
             }
         }
     }

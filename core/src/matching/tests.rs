@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Auth;
+use crate::config::{Auth, Route};
 use std::string::ToString;
 use std::vec;
 
@@ -69,22 +69,74 @@ fn the_most_specific_host_is_asked_first_and_the_next_where_it_has_no_such_path(
     for (host, path, expected) in [
         ("other.test", "/v1", 0),
         ("example.com", "/v1", 0),
-        (".example.com", "/v1", 0),
         ("www.example.com", "/v1", 1),
         ("WWW.Example.COM:8443", "/v1", 1),
-        ("www.example.com.", "/v1", 1),
         ("api.example.com", "/v1/x", 3),
         ("api.example.com", "/v2", 1),
         ("a.api.example.com", "/v1", 2),
         ("a.api.example.com", "/", 1),
         ("a.b.api.example.com", "/v1", 2),
         ("[::1]:8080", "/v1", 0),
-        ("\u{fffd}", "/", 0),
     ] {
         assert_eq!(
             rule(&matcher, "GET", host, path).unwrap().0,
             expected,
             "{host}{path}"
+        );
+    }
+}
+
+#[test]
+fn an_authority_that_is_not_a_host_with_a_port_is_refused() {
+    let matcher = Matcher::new(&[app(&["*"], "/", &[])]);
+    for authority in [
+        "",
+        ".",
+        ".example.com",
+        "www.example.com.",
+        "www.example.com.:80",
+        "www.example.com:80:80",
+        "www.example.com:http",
+        "user@www.example.com",
+        "www.example.com/x",
+        "www.example.com\t",
+        "[::1",
+        "[::1]x",
+        "[::1]:80:80",
+        "b\u{fc}cher.example.com",
+    ] {
+        assert_eq!(
+            matcher.rule(authority.as_bytes(), b"/", b"GET"),
+            Err(MatchError::Authority),
+            "{authority}"
+        );
+    }
+    assert_eq!(
+        matcher.rule(b"\xff", b"/", b"GET"),
+        Err(MatchError::Authority)
+    );
+    assert_eq!(
+        rule(&matcher, "GET", "www.example.com:", "/"),
+        Some((0, None))
+    );
+}
+
+#[test]
+fn escapes_name_the_same_path_on_both_sides() {
+    let routes: &[(&str, bool, &[&str])] =
+        &[("/users:purge", false, &[]), ("/caf%C3%A9", true, &[])];
+    let matcher = Matcher::new(&[app(&["*"], "/v1", routes)]);
+    for (path, expected) in [
+        ("/v1/users:purge", Some(0)),
+        ("/v1/users%3Apurge", Some(0)),
+        ("/v1/caf%c3%a9/x", Some(1)),
+        ("/v1/caf\u{e9}", Some(1)),
+        ("/v1/users%3Alist", None),
+    ] {
+        assert_eq!(
+            rule(&matcher, "GET", "h", path),
+            Some((0, expected)),
+            "{path}"
         );
     }
 }
@@ -148,6 +200,11 @@ fn a_path_that_leads_to_two_rules_is_refused() {
         "/public/%252e%252e/admin",
         "/public%252f..%252fadmin",
         "/%2561dmin",
+        "/;/admin",
+        "/public/;/../admin",
+        "/%3B/admin",
+        "/admin%253Bx",
+        "/public/../admin//../public/x",
     ] {
         assert_eq!(
             matcher.rule(b"h", path.as_bytes(), b"GET"),

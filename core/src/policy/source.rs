@@ -150,8 +150,8 @@ pub struct Auth {
     #[serde(default)]
     pub required_claims: Vec<String>,
     /// Top-level claims that the service gets as headers: claim name to header name. These headers are removed
-    /// from every inbound request of the app first, in every spelling (case, `_` for `-`). A header name
-    /// consists of letters, digits, `-` and `_`.
+    /// from every inbound request first, whatever app it is for, in every spelling (case, and anything but a
+    /// letter or digit for `-`). A header name consists of letters, digits, `-` and `_`.
     #[serde(default)]
     pub forward_claims_as_headers: BTreeMap<String, String>,
     /// Whether the service gets the token itself. Otherwise `Authorization` is removed once the token is verified.

@@ -228,10 +228,11 @@ fn headers_that_carry_claims_are_removed_in_every_spelling_on_every_route() {
         ("X-User-Id", "admin"),
         ("x_user_id", "admin"),
         ("x-user_email", "admin"),
+        ("X.User.Email", "admin"),
         ("X-User-Id", "again"),
         ("x-user-identity", "kept"),
     ];
-    let removed: Vec<String> = ["X-User-Id", "x_user_id", "x-user_email"]
+    let removed: Vec<String> = ["X-User-Id", "x_user_id", "x-user_email", "X.User.Email"]
         .map(String::from)
         .into();
     for path in ["/app/health", "/app/optional", "/elsewhere"] {

@@ -358,6 +358,61 @@ fn providers_with_one_url_share_its_keys() {
 }
 
 #[test]
+fn a_request_waits_for_each_source_that_may_have_its_key() {
+    let mut policy = config(&remote());
+    let mut second = provider(&remote());
+    second["keys"]["remote"]["url"] = json!("https://idp.example.com/other?api_key=1234");
+    second["keys"]["remote"]["path"] = json!("/other?api_key=1234");
+    policy["providers"].as_array_mut().unwrap().push(second);
+    policy["apps"][0]["auth"]["jwt"]["providers"] = json!([0, 1]);
+    let mut bed = Bed::new(policy);
+    let serve = |bed: &mut Bed, id, keys: &[u8]| {
+        let body = jwks(keys).to_string();
+        let answer = FetchAnswer::Response {
+            status: 200,
+            body: body.as_bytes(),
+        };
+        bed.engine.handle_answer(id, answer, bed.now);
+    };
+    let (first, second) = (bed.fetch().unwrap(), bed.fetch().unwrap());
+    serve(&mut bed, first, &[1]);
+    serve(&mut bed, second, &[2]);
+    let events = bed.events();
+    assert_eq!(
+        events[1], "fetched 1 usable keys from https://idp.example.com/other",
+        "a query is not logged"
+    );
+    bed.advance(REFETCH_PAUSE.0);
+    let rotated = bed.get(&good(3)).waits();
+    let unknown = bed.get(&good(4)).waits();
+    let (first, second) = (bed.fetch().unwrap(), bed.fetch().unwrap());
+    serve(&mut bed, first, &[1]);
+    assert_eq!(bed.fates(), [], "the other source may have the key");
+    serve(&mut bed, second, &[2, 3]);
+    let fates = bed.fates();
+    assert!(fates[0].0 == rotated && fates[0].1.is_allowed());
+    assert_eq!(fates[1], (unknown, Fate::Denied("key_not_found")));
+
+    // A source that hangs does not keep out who needs the other.
+    bed.advance(REFETCH_PAUSE.0);
+    let id = bed.get(&good(5)).waits();
+    let (_hangs, second) = (bed.fetch().unwrap(), bed.fetch().unwrap());
+    serve(&mut bed, second, &[5]);
+    assert!(bed.fate_of(id).is_allowed());
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_keys_due_at_once() {
+    let mut bed = warm();
+    bed.now = Timestamp::from_seconds(START - 1_000_000);
+    bed.engine.handle_timeout(bed.now);
+    bed.serve_keys(&[2]);
+    assert!(bed.get(&good(2)).is_allowed());
+    let due = bed.engine.poll_timeout().unwrap().since(bed.now).0;
+    assert!((240_000..=270_000).contains(&due), "{due}");
+}
+
+#[test]
 fn calls_at_any_time_are_harmless() {
     let mut bed = Bed::new(config(&remote()));
     bed.engine.handle_answer(FetchId(42), DOWN, bed.now);
