@@ -166,6 +166,8 @@ struct Waiting {
     awaited: Vec<SourceIndex>,
     /// The sources that it had fetched anew because of an unknown `kid`, which it may do once for each.
     refetched: Vec<SourceIndex>,
+    /// Whether it has waited at all.
+    waited: bool,
 }
 
 /// The engine. It owns its state and nothing else: no clock, no connection.
@@ -243,6 +245,7 @@ impl Engine {
             deadline: now.after(longest_wait(auth, &self.providers, &self.sources)),
             awaited: Vec::new(),
             refetched: Vec::new(),
+            waited: false,
         };
         self.judge(id, waiting, now)
     }
@@ -366,7 +369,6 @@ impl Engine {
             true => core::mem::take(&mut waiting.awaited),
             false => Vec::new(),
         };
-        let waited_before = !waiting.refetched.is_empty() || !outstanding.is_empty();
         waiting.awaited.clear();
         let mut bench = Bench {
             providers: &self.providers,
@@ -379,7 +381,7 @@ impl Engine {
             used_remote_keys: false,
         };
         let judgement = bench.judge(&waiting.token, auth);
-        let cached_keys = bench.used_remote_keys && !waited_before;
+        let cached_keys = bench.used_remote_keys && !waiting.waited;
         let outcome = match judgement.verdict {
             Verdict::Accepted(add) => Outcome::Allow(HeaderEdits {
                 remove: waiting.remove,
@@ -387,6 +389,7 @@ impl Engine {
             }),
             Verdict::Refused(denial) => Outcome::Deny(denial),
             Verdict::Needs if self.may_wait(&waiting, now) => {
+                waiting.waited = true;
                 self.waiting_bytes = self.waiting_bytes.saturating_add(waiting.token.len());
                 self.waiting.insert(id, waiting);
                 return None;

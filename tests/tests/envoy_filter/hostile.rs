@@ -177,8 +177,8 @@ fn bytes_that_are_no_text() -> Vec<Row> {
             good().header("x-bytes", b"a\0b"),
         ),
         (
-            "in the scheme",
-            Denied("token_missing"),
+            "behind the scheme",
+            Denied("token_header_base64"),
             get().header("authorization", [b"Bearer\xFF ", token.as_bytes()].concat()),
         ),
         (
