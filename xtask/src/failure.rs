@@ -73,7 +73,7 @@ impl<T> OrFail<T> for anyhow::Result<T> {
     }
 }
 
-fn failures(error: &anyhow::Error) -> impl Iterator<Item = &Failure> {
+fn failures(error: &anyhow::Error) -> impl Iterator<Item = &Failure> + Clone {
     error.chain().filter_map(|cause| cause.downcast_ref())
 }
 
@@ -89,13 +89,18 @@ pub(crate) fn outputs(error: &anyhow::Error) -> String {
 #[cfg(test)]
 pub(crate) fn lines(failure: &Failure) -> Vec<String> {
     let mut lines = vec![failure.message.clone()];
-    lines.extend(details(failure));
+    lines.extend(details(std::iter::once(failure)));
     lines
 }
 
-fn details(failure: &Failure) -> impl Iterator<Item = String> {
-    let evidence = failure.evidence.iter().map(|line| format!("  {line}"));
-    evidence.chain(failure.hint.iter().map(|hint| format!("hint: {hint}")))
+/// The evidence of all failures, then the hints: what to do is read last.
+fn details<'a>(failures: impl Iterator<Item = &'a Failure> + Clone) -> Vec<String> {
+    let evidence = failures.clone().flat_map(|failure| &failure.evidence);
+    let hints = failures.filter_map(|failure| failure.hint.as_ref());
+    evidence
+        .map(|line| format!("  {line}"))
+        .chain(hints.map(|hint| format!("hint: {hint}")))
+        .collect()
 }
 
 /// Prints an error to standard error: what went wrong by which cause, the evidence, the hints.
@@ -104,7 +109,7 @@ pub(crate) fn report(error: &anyhow::Error) {
         eprint!("{}", failure.output);
     }
     eprintln!("error: {error:#}");
-    for line in failures(error).flat_map(details) {
+    for line in details(failures(error)) {
         eprintln!("{line}");
     }
 }
