@@ -1,6 +1,6 @@
 //! The functions of module `env`: Proxy-Wasm ABI 0.2.1, with Envoy's answers.
 //!
-//! Each is a plain function over a [`Call`]; this file only says under which name and when a guest may call it.
+//! Each is a plain function over a [`Call`](crate::call::Call); this file only says under which name and when a guest may call it.
 
 mod buffers;
 mod headers;
