@@ -93,7 +93,8 @@ impl NormalPath {
         &self.decoded
     }
 
-    /// The path as other services may read it, decoded too: see [`other_readings`]. Mostly there is none.
+    /// The path as services may read it that do not do what RFC 3986 says: parameters cut off, dots and
+    /// slashes in another order, escapes decoded twice. Decoded too. Mostly there is none.
     pub fn other_readings(&self) -> &[Vec<u8>] {
         &self.other_readings
     }

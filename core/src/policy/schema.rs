@@ -1,6 +1,6 @@
 //! The JSON Schema of the policy language, and the same as a tree to walk.
 //!
-//! The schema is generated from the types in [`source`](super::source) and is the one truth about which
+//! The schema is generated from the types in [`source`] and is the one truth about which
 //! fields exist, of which type they are, which have to be there and what they mean: the check, the reference
 //! and the published schema are all read from it. What it cannot say, the compiler checks.
 
