@@ -470,7 +470,7 @@ fn odd_requests() -> Vec<Row> {
             Denied("token_missing"),
             with("x-envoy-internal", "true").header("x-envoy-original-path", "/public"),
         ),
-        ("an empty host", Denied("token_missing"), get().host("")),
+        ("an empty host", Denied("request_malformed"), get().host("")),
         (
             "gRPC",
             Denied("token_missing"),
