@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use super::diagnostic::{Code, Diagnostic, Diagnostics, MAX_FINDINGS, quote, quote_list};
 use super::form::POLICY_FIELDS;
 use super::node::{Node, opening};
-use super::schema::{Definition, Definitions, Field, Shape};
+use super::schema::{Choice, Definition, Definitions, Field, JsonKind, Shape};
 use super::suggest::{self, Resemblance};
 use crate::json::{Kind, Member, Number};
 
@@ -40,11 +40,15 @@ impl<'c> Checker<'c> {
         }
     }
 
-    // Recursion is bounded by the depth of the document (`json::MAX_DEPTH`): every step but that through a
-    // reference goes into a value, and no reference of the schema leads to another reference.
+    // Recursion is bounded by the depth of the document (`json::MAX_DEPTH`): every step goes into a value but
+    // those through references and unions, of which only a few follow each other (`schema::definitions`).
     fn shape(&mut self, node: &Node<'_, '_>, shape: &Shape) {
         match (shape, &node.value().kind) {
             (Shape::Reference(name), _) => self.check(node, name),
+            (Shape::Union(choices), _) => match self.choice(node, choices) {
+                Some(choice) => self.shape(node, &choice.shape),
+                None => self.found.push(self.wrong_type(node, shape)),
+            },
             (
                 Shape::Object {
                     fields,
@@ -87,9 +91,20 @@ impl<'c> Checker<'c> {
                     self.found.push(unknown_word(node, text, words));
                 }
             }
-            (Shape::Text, Kind::String(_)) | (Shape::Boolean, Kind::Bool(_)) => {}
+            (Shape::Text, Kind::String(_))
+            | (Shape::Number, Kind::Number(_))
+            | (Shape::Boolean, Kind::Bool(_)) => {}
             _ => self.found.push(self.wrong_type(node, shape)),
         }
+    }
+
+    /// The choice of a union for values of the kind of this one.
+    fn choice<'s>(&self, node: &Node<'_, '_>, choices: &'s [Choice]) -> Option<&'s Choice> {
+        let kind = kind(&node.value().kind)?;
+        choices.iter().find(|choice| {
+            let kinds = choice.shape.kinds(self.definitions);
+            kinds.is_some_and(|kinds| kinds.contains(&kind))
+        })
     }
 
     fn unknown_fields(
@@ -166,28 +181,48 @@ impl<'c> Checker<'c> {
                 continue;
             };
             for (field, Field { shape, .. }) in fields {
-                let (target, place) = match shape {
-                    Shape::Reference(target) => (target, quote(field)),
-                    Shape::Map(values) => match values.as_ref() {
-                        Shape::Reference(target) => {
-                            (target, format!("an entry of {}", quote(field)))
-                        }
-                        _ => continue,
-                    },
-                    Shape::Array { items, .. } => match items.as_ref() {
-                        Shape::Reference(target) => {
-                            (target, format!("an element of {}", quote(field)))
-                        }
-                        _ => continue,
-                    },
-                    _ => continue,
+                let name = quote(field);
+                let place = match self.inside_of_unions(shape, &owners) {
+                    Some(Container::Itself) => name,
+                    Some(Container::Map) => format!("an entry of {name}"),
+                    Some(Container::Array) => format!("an element of {name}"),
+                    None => continue,
                 };
-                if owners.contains(target.as_str()) {
-                    places.insert(place);
-                }
+                places.insert(place);
             }
         }
         places
+    }
+
+    /// How a value of this shape holds one of the definitions `wanted`: as a choice of its own, or as one of
+    /// what it contains.
+    fn inside_of_unions(&self, shape: &Shape, wanted: &BTreeSet<&str>) -> Option<Container> {
+        match shape {
+            Shape::Map(values) => self.is_any(values, wanted).then_some(Container::Map),
+            Shape::Array { items, .. } => self.is_any(items, wanted).then_some(Container::Array),
+            Shape::Union(choices) => choices
+                .iter()
+                .find_map(|choice| self.inside_of_unions(&choice.shape, wanted)),
+            _ => self.is_any(shape, wanted).then_some(Container::Itself),
+        }
+    }
+
+    /// Whether a shape is one of the definitions `wanted`, or has it as a choice.
+    fn is_any(&self, shape: &Shape, wanted: &BTreeSet<&str>) -> bool {
+        match shape {
+            Shape::Reference(name) if wanted.contains(name.as_str()) => true,
+            Shape::Reference(name) => match self.definitions.get(name) {
+                Some(Definition {
+                    shape: union @ Shape::Union(_),
+                    ..
+                }) => self.is_any(union, wanted),
+                _ => false,
+            },
+            Shape::Union(choices) => choices
+                .iter()
+                .any(|choice| self.is_any(&choice.shape, wanted)),
+            _ => false,
+        }
     }
 
     fn missing_fields(
@@ -273,13 +308,35 @@ impl<'c> Checker<'c> {
             node.path(),
             format!(
                 "expected {} for {}, found {found}",
-                expected(shape),
+                self.expected(shape),
                 node.label()
             ),
         );
         match self.type_hint(node, shape) {
             Some(hint) => diagnostic.with_hint(hint),
             None => diagnostic,
+        }
+    }
+
+    /// What a shape is, in words that people use.
+    fn expected(&self, shape: &Shape) -> String {
+        if matches!(shape, Shape::Integer { .. }) {
+            return "a whole number".to_owned();
+        }
+        let kinds = shape.kinds(self.definitions).unwrap_or_default();
+        let words: Vec<&str> = kinds
+            .into_iter()
+            .map(|kind| match kind {
+                JsonKind::Object => "an object",
+                JsonKind::Array => "an array",
+                JsonKind::String => "a string",
+                JsonKind::Number => "a number",
+                JsonKind::Boolean => "`true` or `false`",
+            })
+            .collect();
+        match words.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            _ => words.concat(),
         }
     }
 
@@ -353,14 +410,22 @@ fn unit(name: Option<&str>) -> &'static str {
     }
 }
 
-/// What a shape is, in a word that people use.
-fn expected(shape: &Shape) -> &'static str {
-    match shape {
-        Shape::Object { .. } | Shape::Map(_) | Shape::Reference(_) => "an object",
-        Shape::Array { .. } => "an array",
-        Shape::Text | Shape::Enum(_) => "a string",
-        Shape::Integer { .. } => "a whole number",
-        Shape::Boolean => "`true` or `false`",
+/// How a field holds objects.
+enum Container {
+    Itself,
+    Map,
+    Array,
+}
+
+/// What JSON calls a value; `None` for `null`, which nothing of the language is.
+const fn kind(kind: &Kind<'_>) -> Option<JsonKind> {
+    match kind {
+        Kind::Null => None,
+        Kind::Bool(_) => Some(JsonKind::Boolean),
+        Kind::Number(_) => Some(JsonKind::Number),
+        Kind::String(_) => Some(JsonKind::String),
+        Kind::Array(_) => Some(JsonKind::Array),
+        Kind::Object(_) => Some(JsonKind::Object),
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) struct Node<'n, 'a> {
     path: String,
     /// The name of the member that holds it, and where that stands.
     member: Option<(&'n str, Span)>,
-    /// The name of the member whose array it is an element of.
+    /// The name of the member whose array it is an element of, perhaps inside of further arrays.
     list: Option<&'n str>,
 }
 
@@ -97,7 +97,7 @@ impl<'n, 'a> Node<'n, 'a> {
             value: self.value.as_array()?.get(index)?,
             path: format!("{}[{index}]", self.path),
             member: None,
-            list: self.name(),
+            list: self.name().or(self.list),
         })
     }
 

@@ -82,6 +82,12 @@ fn type_name(shape: &Shape, definitions: &Definitions) -> String {
         Shape::Map(values) => format!("object: name to {}", type_name(values, definitions)),
         Shape::Array { items, .. } => format!("list of {}", type_name(items, definitions)),
         Shape::Text | Shape::Enum(_) => "string".into(),
+        Shape::Number => "number".into(),
+        Shape::Union(choices) => choices
+            .iter()
+            .map(|choice| type_name(&choice.shape, definitions))
+            .collect::<Vec<_>>()
+            .join(" or "),
         Shape::Integer { min, max } => format!("whole number, {min} to {max}"),
         Shape::Boolean => "boolean".into(),
         Shape::Reference(name) => match SECTIONS.iter().find(|(section, ..)| section == name) {
@@ -95,7 +101,7 @@ fn type_name(shape: &Shape, definitions: &Definitions) -> String {
     }
 }
 
-/// The values of a field that is one of several words, with what each means.
+/// The values of a field that is one of several words, or the choices of a union, with what each means.
 fn words(shape: &Shape, definitions: &Definitions) -> String {
     match shape {
         Shape::Array { items, .. } => words(items, definitions),
@@ -103,6 +109,14 @@ fn words(shape: &Shape, definitions: &Definitions) -> String {
             Some(Shape::Enum(words)) => words
                 .iter()
                 .map(|(word, meaning)| format!("<br>`{}`: {}", code(word), cell(meaning)))
+                .collect(),
+            Some(Shape::Union(choices)) => choices
+                .iter()
+                .filter(|choice| !choice.description.is_empty())
+                .map(|choice| {
+                    let kind = type_name(&choice.shape, definitions);
+                    format!("<br>{kind}: {}", cell(&choice.description))
+                })
                 .collect(),
             _ => String::new(),
         },

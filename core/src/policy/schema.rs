@@ -10,6 +10,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -39,11 +40,33 @@ pub(super) enum Shape {
         min: u64,
         max: u64,
     },
+    /// Any number; its text is read from the document, since no type of Rust holds every number.
+    Number,
     Boolean,
     /// One of these words; each with what it means.
     Enum(Vec<(String, String)>),
     /// What the schema defines under this name.
     Reference(String),
+    /// One of these, told apart by the kind of the value alone.
+    // INVARIANT: no two choices have a kind in common, which `definitions` sees to.
+    Union(Vec<Choice>),
+}
+
+/// One choice of a [`Shape::Union`].
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Choice {
+    pub(super) shape: Shape,
+    pub(super) description: String,
+}
+
+/// What JSON tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JsonKind {
+    Object,
+    Array,
+    String,
+    Number,
+    Boolean,
 }
 
 /// A field of an object.
@@ -64,10 +87,72 @@ pub(super) struct Definition {
 /// Everything that the schema defines, by name.
 pub(super) type Definitions = BTreeMap<String, Definition>;
 
+/// How many references and unions may lead from one to the next before a value has to come.
+const MAX_STEPS: usize = 8;
+
+impl Shape {
+    /// The kinds of JSON values that have this shape, in the order of the schema. `None` when references go round
+    /// in a circle or lead nowhere, or when a value of one kind may have two shapes.
+    pub(super) fn kinds(&self, definitions: &Definitions) -> Option<Vec<JsonKind>> {
+        let mut kinds = Vec::new();
+        self.collect_kinds(definitions, MAX_STEPS, &mut kinds)?;
+        Some(kinds)
+    }
+
+    fn collect_kinds(
+        &self,
+        definitions: &Definitions,
+        steps: usize,
+        kinds: &mut Vec<JsonKind>,
+    ) -> Option<()> {
+        let steps = steps.checked_sub(1)?;
+        let kind = match self {
+            Self::Reference(name) => {
+                return definitions
+                    .get(name)?
+                    .shape
+                    .collect_kinds(definitions, steps, kinds);
+            }
+            Self::Union(choices) => {
+                return choices
+                    .iter()
+                    .try_for_each(|choice| choice.shape.collect_kinds(definitions, steps, kinds));
+            }
+            Self::Object { .. } | Self::Map(_) => JsonKind::Object,
+            Self::Array { .. } => JsonKind::Array,
+            Self::Text | Self::Enum(_) => JsonKind::String,
+            Self::Integer { .. } | Self::Number => JsonKind::Number,
+            Self::Boolean => JsonKind::Boolean,
+        };
+        if kinds.contains(&kind) {
+            return None;
+        }
+        kinds.push(kind);
+        Some(())
+    }
+
+    /// Whether every shape inside of this one has kinds.
+    fn is_sound(&self, definitions: &Definitions) -> bool {
+        let is_sound = |shape: &Self| shape.is_sound(definitions);
+        self.kinds(definitions).is_some()
+            && match self {
+                Self::Object { fields, .. } => fields.values().all(|field| is_sound(&field.shape)),
+                Self::Map(values) => is_sound(values),
+                Self::Array { items, .. } => is_sound(items),
+                Self::Union(choices) => choices.iter().all(|choice| is_sound(&choice.shape)),
+                _ => true,
+            }
+    }
+}
+
 /// The definitions of the schema; `None` if it says something that [`Shape`] has no word for, which a test
 /// rules out.
 pub(super) fn definitions() -> Option<Definitions> {
-    generated()
+    definitions_of(&generated())
+}
+
+fn definitions_of(generated: &Map<String, Value>) -> Option<Definitions> {
+    let definitions: Definitions = generated
         .iter()
         .map(|(name, schema)| {
             let definition = Definition {
@@ -76,7 +161,11 @@ pub(super) fn definitions() -> Option<Definitions> {
             };
             Some((name.clone(), definition))
         })
-        .collect()
+        .collect::<Option<_>>()?;
+    definitions
+        .values()
+        .all(|definition| definition.shape.is_sound(&definitions))
+        .then_some(definitions)
 }
 
 /// The JSON Schema (2020-12) of a policy, for editors; ends in a line feed.
@@ -102,6 +191,10 @@ fn generated() -> Map<String, Value> {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     generator.subschema_for::<source::Policy>();
     generator.subschema_for::<source::App>();
+    simplified(&mut generator)
+}
+
+fn simplified(generator: &mut SchemaGenerator) -> Map<String, Value> {
     let mut definitions = generator.take_definitions(true);
     for definition in definitions.values_mut() {
         simplify(definition);
@@ -126,12 +219,9 @@ fn simplify(schema: &mut Value) {
                 object.insert("type".to_owned(), only);
             }
         }
-        if let Some(Value::Array(choices)) = object.get("anyOf") {
-            let rest: Vec<&Value> = choices
-                .iter()
-                .filter(|choice| choice.get("type") != Some(&json!("null")))
-                .collect();
-            if let [Value::Object(only)] = rest.as_slice() {
+        if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+            choices.retain(|choice| choice.get("type") != Some(&json!("null")));
+            if let [Value::Object(only)] = choices.as_slice() {
                 let only = only.clone();
                 object.remove("anyOf");
                 object.extend(only);
@@ -159,9 +249,17 @@ fn shape(schema: &Value) -> Option<Shape> {
         return choices
             .as_array()?
             .iter()
-            .map(choice)
+            .map(word)
             .collect::<Option<_>>()
             .map(Shape::Enum);
+    }
+    if let Some(choices) = schema.get("anyOf") {
+        return choices
+            .as_array()?
+            .iter()
+            .map(choice)
+            .collect::<Option<_>>()
+            .map(Shape::Union);
     }
     match schema.get("type")?.as_str()? {
         "object" => object(schema),
@@ -174,14 +272,22 @@ fn shape(schema: &Value) -> Option<Shape> {
             min: schema.get("minimum")?.as_u64()?,
             max: schema.get("maximum")?.as_u64()?,
         }),
+        "number" => Some(Shape::Number),
         "boolean" => Some(Shape::Boolean),
         _ => None,
     }
 }
 
-fn choice(schema: &Value) -> Option<(String, String)> {
+fn word(schema: &Value) -> Option<(String, String)> {
     let word = schema.get("const")?.as_str()?;
     Some((word.to_owned(), text(schema, "description")))
+}
+
+fn choice(schema: &Value) -> Option<Choice> {
+    Some(Choice {
+        shape: shape(schema)?,
+        description: text(schema, "description"),
+    })
 }
 
 fn object(schema: &Value) -> Option<Shape> {
@@ -283,4 +389,132 @@ fn rank(name: &str) -> usize {
     .iter()
     .position(|first| *first == name)
     .unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use std::assert_eq;
+
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::policy::check::Checker;
+    use crate::policy::diagnostic::Diagnostics;
+    use crate::policy::node::Node;
+    use crate::policy::read;
+
+    /// A name, or a tree of them.
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Tree {
+        /// A name.
+        Name(String),
+        /// Several.
+        List(Vec<String>),
+        /// A branch.
+        Branch(Branch),
+    }
+
+    /// A branch.
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Branch {
+        /// What is below.
+        any_of: Option<Vec<Tree>>,
+        /// How much.
+        weight: Option<Scalar>,
+    }
+
+    /// A number or a truth.
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Scalar {
+        /// A number.
+        Number(f64),
+        /// A truth.
+        Truth(bool),
+    }
+
+    fn definitions_for<T: JsonSchema>() -> Option<Definitions> {
+        let mut generator = SchemaSettings::draft2020_12().into_generator();
+        generator.subschema_for::<T>();
+        definitions_of(&simplified(&mut generator))
+    }
+
+    /// What the check says of a text, `path: message (hint)` each.
+    fn said(text: &str) -> Vec<String> {
+        let definitions = definitions_for::<Tree>().unwrap();
+        let value = crate::json::parse(text.as_bytes()).unwrap();
+        let mut found = Diagnostics::default();
+        Checker::new(&definitions, &mut found).check(&Node::root(&value), "Tree");
+        if found.errors.is_empty() {
+            let _: Tree = read::read(&value).unwrap();
+        }
+        found
+            .errors
+            .into_iter()
+            .map(|error| {
+                let hint = error.hint.unwrap_or_default();
+                format!("{}: {} ({hint})", error.path, error.message)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_value_of_a_union_is_checked_against_the_choice_for_its_kind() {
+        let accepted = [
+            r#""a""#,
+            r#"["a"]"#,
+            r#"{"any_of":["a",["b"],{"any_of":[{}]}],"weight":1.5}"#,
+            r#"{"weight":false}"#,
+        ];
+        for text in accepted {
+            assert_eq!(said(text), [""; 0], "{text}");
+        }
+        let refused = [
+            (
+                "7",
+                ": expected a string, an array or an object for the document, found a number ()",
+            ),
+            (
+                r#"{"any_of":[null]}"#,
+                "any_of[0]: expected a string, an array or an object for an element of `any_of`, found null \
+                 (a field without a value is left out)",
+            ),
+            (
+                r#"{"any_of":[["a",1]]}"#,
+                "any_of[0][1]: expected a string for an element of `any_of`, found a number ()",
+            ),
+            (
+                r#"{"weight":"1"}"#,
+                "weight: expected a number or `true` or `false` for `weight`, found a string ()",
+            ),
+            (
+                r#"{"any_of":[{"anyof":[]}]}"#,
+                "any_of[0].anyof: unknown field `anyof` (did you mean `any_of`?)",
+            ),
+        ];
+        for (text, expected) in refused {
+            assert_eq!(said(text), [expected], "{text}");
+        }
+    }
+
+    /// Two choices that a value could be.
+    #[derive(JsonSchema)]
+    #[serde(untagged)]
+    #[expect(dead_code, reason = "only its schema matters")]
+    enum Ambiguous {
+        /// One.
+        One(Branch),
+        /// The other.
+        Other(BTreeMap<String, String>),
+    }
+
+    #[test]
+    fn a_union_whose_choices_have_a_kind_in_common_is_no_schema() {
+        assert!(definitions_for::<Scalar>().is_some());
+        assert_eq!(definitions_for::<Ambiguous>(), None);
+    }
 }

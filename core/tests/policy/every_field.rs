@@ -41,13 +41,40 @@ fn errors(policy: &Value) -> (String, Vec<Diagnostic>) {
     (text, errors)
 }
 
-/// The type of a field, without references.
-fn kind<'s>(schema: &'s Value, field: &'s Value) -> &'s str {
-    let field = match field["$ref"].as_str() {
-        Some(reference) => schema.pointer(reference.trim_start_matches('#')).unwrap(),
-        None => field,
-    };
-    field["type"].as_str().unwrap_or("string")
+/// The types that a field may have, without references.
+fn kinds<'s>(schema: &'s Value, field: &'s Value) -> Vec<&'s str> {
+    if let Some(reference) = field["$ref"].as_str() {
+        let definition = schema.pointer(reference.trim_start_matches('#'));
+        return kinds(schema, definition.unwrap());
+    }
+    match field["anyOf"].as_array() {
+        Some(choices) => choices
+            .iter()
+            .flat_map(|choice| kinds(schema, choice))
+            .collect(),
+        None => vec![field["type"].as_str().unwrap_or("string")],
+    }
+}
+
+/// What the types are called, all together: `a string, an array or an object`.
+fn expected(kinds: &[&str]) -> String {
+    let words: Vec<&str> = kinds
+        .iter()
+        .map(|kind| match *kind {
+            "string" => "a string",
+            "integer" => "a whole number",
+            "number" => "a number",
+            "boolean" => "`true` or `false`",
+            "array" => "an array",
+            "object" => "an object",
+            other => panic!("{other}"),
+        })
+        .collect();
+    match words.as_slice() {
+        [only] => (*only).to_owned(),
+        [rest @ .., last] => format!("{} or {last}", rest.join(", ")),
+        [] => panic!("a field without a type"),
+    }
 }
 
 #[test]
@@ -62,15 +89,11 @@ fn every_field_refuses_every_other_type() {
         ("null", Value::Null, "null"),
     ];
     for (owner, name, field) in fields(&schema) {
-        let own = kind(&schema, field);
-        let expected = match own {
-            "string" => "a string",
-            "integer" => "a whole number",
-            "boolean" => "`true` or `false`",
-            "array" => "an array",
-            _ => "an object",
-        };
-        for (_, value, found) in values.iter().filter(|(kind, ..)| *kind != own) {
+        let own = kinds(&schema, field);
+        let expected = expected(&own);
+        let is_own =
+            |kind: &str| own.contains(&kind) || kind == "integer" && own.contains(&"number");
+        for (_, value, found) in values.iter().filter(|(kind, ..)| !is_own(kind)) {
             let (policy, path) = policy(owner, name, value);
             let (text, errors) = errors(&policy);
             let case = format!("{owner}.{name} = {value}");
