@@ -179,3 +179,24 @@ pub struct ClaimHeader {
     /// The header, lower case.
     pub header: String,
 }
+
+/// How the value of a claim is written into a header or a filter state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "policy", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimFormat {
+    /// Strings, numbers and booleans as they are in the token, arrays and objects as JSON. A value with
+    /// a control character, or with a space at an end, is refused with 403.
+    #[default]
+    Text,
+    /// The elements of an array, strings, numbers and booleans, with a comma between each two. A value that
+    /// is no array counts as the only element. An element that is empty, has a comma or a quotation mark, or
+    /// that `text` would refuse is refused with 403.
+    Comma,
+    /// Arrays and objects as standard base64 (with padding) of their JSON, everything else as `text`: what
+    /// Envoy's `claim_to_headers` does.
+    Base64,
+    /// As `text`, with every byte but letters, digits, `-`, `.`, `_` and `~` percent-encoded, so that nothing in
+    /// it has to be refused but its length.
+    Percent,
+}

@@ -254,7 +254,7 @@ pub fn write_string(writer: &mut impl fmt::Write, text: &str) -> fmt::Result {
             '\n' => writer.write_str("\\n")?,
             '\r' => writer.write_str("\\r")?,
             '\t' => writer.write_str("\\t")?,
-            '\u{0}'..='\u{1f}' | '\u{7f}' => write!(writer, "\\u{:04x}", u32::from(character))?,
+            control if control.is_control() => write!(writer, "\\u{:04x}", u32::from(control))?,
             other => writer.write_char(other)?,
         }
     }

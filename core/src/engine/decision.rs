@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::claim_text::ClaimProblem;
 use crate::jose::{Algorithm, Segment, StringClaim, TimeClaim, TokenError};
 use crate::matching::Rule;
 use crate::path::PathError;
@@ -139,7 +140,7 @@ pub enum Denial {
         /// Its name, from the policy.
         claim: String,
         /// What is wrong with its value.
-        problem: &'static str,
+        problem: ClaimProblem,
     },
     /// The filter has no policy.
     NotConfigured,

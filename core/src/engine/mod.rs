@@ -12,6 +12,7 @@
 //! [`Engine::poll_event`] until they give nothing more. Calling any of them too often is harmless.
 
 mod authenticate;
+mod claim_text;
 mod decision;
 mod explain;
 mod extract;
@@ -25,8 +26,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use authenticate::{Bench, Verdict};
+pub use claim_text::{ClaimProblem, MAX_CLAIM_HEADER_BYTES};
 pub use decision::{Decision, Denial, HeaderEdits, MAX_EVIDENCE_CHARS, Outcome, ProviderIndex};
-pub use mutate::MAX_CLAIM_HEADER_BYTES;
 pub use setup::SetupError;
 use source::Source;
 pub use source::{FetchAnswer, FetchFailure, FetchId, REFETCH_PAUSE};
