@@ -139,6 +139,39 @@ pub struct Route {
     pub auth: Auth,
 }
 
+/// A condition on a text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextMatch {
+    /// How the text is compared.
+    pub kind: TextMatchKind,
+    /// What it is compared with: never empty, at most [`MAX_TEXT_MATCH_BYTES`]; a regular expression
+    /// ([`crate::regex`]) if `kind` says so.
+    pub text: String,
+    /// Whether ASCII letters of both cases are the same.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub ignore_case: bool,
+}
+
+/// The longest text that a condition compares with, in bytes.
+pub const MAX_TEXT_MATCH_BYTES: usize = 1024;
+
+/// How a text is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextMatchKind {
+    /// The whole text.
+    Exact,
+    /// Its beginning.
+    Prefix,
+    /// Its end.
+    Suffix,
+    /// Any part of it.
+    Contains,
+    /// The whole text with a regular expression.
+    Regex,
+}
+
 /// What a request needs to pass.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

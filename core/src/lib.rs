@@ -44,5 +44,7 @@ pub mod path;
 #[cfg(feature = "policy")]
 pub mod policy;
 pub mod reason;
+pub mod regex;
 pub mod request;
+pub mod text_match;
 pub mod time;

@@ -28,6 +28,7 @@ mod schema;
 pub mod source;
 mod suggest;
 mod syntax;
+mod text_match;
 mod url;
 mod value;
 

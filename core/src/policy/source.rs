@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::config::Unmatched;
+use crate::config::{MAX_TEXT_MATCH_BYTES, Unmatched};
 use crate::jose::Algorithm;
 
 /// Leeway for `exp` and `nbf` where the policy does not say, in seconds: that of Envoy's `jwt_authn`.
@@ -246,6 +246,43 @@ pub enum Preset {
     /// Google: needs nothing.
     #[serde(rename = "google")]
     Google,
+}
+
+/// A condition on a text: a string is compared with the whole text, an object says how to compare.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TextMatch {
+    /// The whole text, byte for byte.
+    Exact(String),
+    /// Says how to compare.
+    Condition(TextCondition),
+}
+
+/// How a text is compared: in exactly one way of `exact`, `prefix`, `suffix`, `contains` and `regex`, each with
+/// at most 1024 bytes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TextCondition {
+    /// The text is this.
+    #[schemars(length(min = 1, max = MAX_TEXT_MATCH_BYTES))]
+    pub exact: Option<String>,
+    /// The text begins with this.
+    #[schemars(length(min = 1, max = MAX_TEXT_MATCH_BYTES))]
+    pub prefix: Option<String>,
+    /// The text ends in this.
+    #[schemars(length(min = 1, max = MAX_TEXT_MATCH_BYTES))]
+    pub suffix: Option<String>,
+    /// The text has this in it.
+    #[schemars(length(min = 1, max = MAX_TEXT_MATCH_BYTES))]
+    pub contains: Option<String>,
+    /// The whole text matches this regular expression. The syntax is that of RE2 without classes of Unicode
+    /// (`\pL`), `\C` and octal escapes; `\d`, `\s`, `\w` and `(?i)` are about ASCII. Groups are nested at most
+    /// 32 deep, and the expression may become at most 512 instructions. A text that is not UTF-8 never matches.
+    #[schemars(length(min = 1, max = MAX_TEXT_MATCH_BYTES))]
+    pub regex: Option<String>,
+    /// Whether ASCII letters of both cases are the same.
+    #[serde(default)]
+    pub ignore_case: bool,
 }
 
 /// A JWK set inside a policy. Its content is read by the reader of key sets, not by serde.
