@@ -7,6 +7,8 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::jose::Algorithm;
@@ -201,6 +203,50 @@ pub struct JwtAuth {
     pub claim_headers: Vec<ClaimHeader>,
     /// Whether the service gets the token itself.
     pub forward_token: bool,
+}
+
+/// A place in a request where a token may stand.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum TokenSource {
+    /// A header.
+    Header(TokenHeader),
+    /// The query parameter of this name.
+    Query(String),
+    /// The cookie of this name.
+    Cookie(String),
+}
+
+/// A header that a token may stand in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenHeader {
+    /// Its name, lower case.
+    pub name: String,
+    /// What stands before the token, compared without case. With a space at its end it is a scheme
+    /// (RFC 9110 §11.1). Empty: the token is the whole value.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+}
+
+impl TokenSource {
+    /// `Authorization: Bearer` (RFC 6750 §2.1): where a token stands if the policy does not say.
+    pub fn bearer() -> Self {
+        Self::Header(TokenHeader {
+            name: "authorization".into(),
+            prefix: "Bearer ".into(),
+        })
+    }
+}
+
+impl fmt::Display for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(header) => write!(f, "the header `{}`", header.name),
+            Self::Query(name) => write!(f, "the query parameter `{name}`"),
+            Self::Cookie(name) => write!(f, "the cookie `{name}`"),
+        }
+    }
 }
 
 /// A claim and the header that carries it.

@@ -169,7 +169,7 @@ fn decode(path: &[u8], wanted: impl Fn(u8) -> bool) -> Vec<u8> {
 }
 
 /// The byte that the text starts with in escaped form.
-fn escaped_byte(text: &[u8]) -> Option<u8> {
+pub(crate) fn escaped_byte(text: &[u8]) -> Option<u8> {
     match text {
         [b'%', high, low, ..] => {
             let high = hex_digit(Some(*high)).ok()?;

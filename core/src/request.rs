@@ -28,6 +28,14 @@ impl<'r> Request<'r> {
             .map(|(_, value)| value)
     }
 
+    /// Every value of a header that a service might take for `name`, in whatever spelling: see
+    /// [`fold_header_name`].
+    pub fn folded_values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'r [u8]> + use<'r, 'n> {
+        self.headers()
+            .filter(move |(candidate, _)| folds_alike(candidate, name))
+            .map(|(_, value)| value)
+    }
+
     /// The value of a header that may stand only once; `None` when it is missing or stands more often.
     pub fn single(&self, name: &str) -> Option<&'r [u8]> {
         let mut values = self.values(name);
@@ -62,6 +70,15 @@ impl<'r> Request<'r> {
 /// of them `X.User.Id` as well. A pseudo-header keeps its colon, so that it never folds to a header.
 pub fn fold_header_name(name: &str) -> Vec<u8> {
     name.bytes().map(fold_header_byte).collect()
+}
+
+/// Whether two header names fold to the same: see [`fold_header_name`].
+fn folds_alike(name: &[u8], other: &str) -> bool {
+    name.len() == other.len()
+        && name
+            .iter()
+            .zip(other.bytes())
+            .all(|(byte, other)| fold_header_byte(*byte) == fold_header_byte(other))
 }
 
 const fn fold_header_byte(byte: u8) -> u8 {

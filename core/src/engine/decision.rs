@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::claim_text::ClaimProblem;
+use crate::config::TokenSource;
 use crate::jose::{Algorithm, Segment, StringClaim, TimeClaim, TokenError};
 use crate::matching::Rule;
 use crate::path::PathError;
@@ -69,8 +70,13 @@ pub enum Denial {
     NoAppMatched,
     /// No bearer token.
     TokenMissing,
-    /// More than one `Authorization`.
+    /// More than one token where there may be one.
     TokenRepeated,
+    /// A token source holds more than one value, or one that only some services see.
+    TokenSourceRepeated {
+        /// Which, from the policy.
+        source: TokenSource,
+    },
     /// The token cannot be read.
     Token(TokenError),
     /// No provider of the app has this issuer.
@@ -156,7 +162,7 @@ impl Denial {
             Self::PathAmbiguous => Reason::PathAmbiguous,
             Self::NoAppMatched => Reason::NoAppMatched,
             Self::TokenMissing => Reason::TokenMissing,
-            Self::TokenRepeated => Reason::TokenRepeated,
+            Self::TokenRepeated | Self::TokenSourceRepeated { .. } => Reason::TokenRepeated,
             Self::Token(error) => token_reason(error),
             Self::IssuerUnknown { .. } => Reason::TokenIssuerUnknown,
             Self::AlgorithmNotAllowed { .. } => Reason::TokenAlgNotAllowed,
@@ -243,7 +249,13 @@ impl fmt::Display for Denial {
             Self::PathAmbiguous => f.write_str("two readings of the path lead to two rules"),
             Self::NoAppMatched => f.write_str("no app has this host and path"),
             Self::TokenMissing => f.write_str("no `Authorization: Bearer` in the request"),
-            Self::TokenRepeated => f.write_str("more than one `Authorization` in the request"),
+            Self::TokenRepeated => f.write_str("more than one token in the request"),
+            Self::TokenSourceRepeated { source } => {
+                write!(
+                    f,
+                    "{source} stands more than once, or where only some services see it"
+                )
+            }
             Self::Token(error) => error.fmt(f),
             Self::IssuerUnknown { iss: Some(iss) } => {
                 write!(f, "no provider of the app has the issuer `{iss}`")

@@ -17,6 +17,10 @@ mod decision;
 mod explain;
 mod extract;
 mod mutate;
+#[cfg_attr(not(test), expect(dead_code, reason = "called once edits can set headers"))]
+mod parameters;
+#[cfg_attr(not(test), expect(dead_code, reason = "called once edits can set headers"))]
+mod removal;
 mod setup;
 mod source;
 
@@ -32,7 +36,7 @@ pub use setup::SetupError;
 use source::Source;
 pub use source::{FetchAnswer, FetchFailure, FetchId, REFETCH_PAUSE};
 
-use crate::config::{Auth, Config, JwtAuth, RemoteJwks};
+use crate::config::{Auth, Config, JwtAuth, RemoteJwks, TokenSource};
 use crate::jose::{Algorithm, JwkSet};
 use crate::matching::{MatchError, Matcher, Rule};
 use crate::request::Request;
@@ -228,8 +232,8 @@ impl Engine {
         let Auth::Jwt(auth) = auth else {
             return Some(Decision::allowed(rule, remove, Vec::new()));
         };
-        let token = match extract::bearer_token(request) {
-            Ok(Some(token)) => token.to_vec(),
+        let token = match extract::found(request, &TokenSource::bearer()) {
+            Ok(Some(token)) => token.into_bytes(),
             Ok(None) if auth.required => {
                 return Some(Decision::denied(Some(rule), Denial::TokenMissing));
             }
