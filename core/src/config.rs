@@ -60,6 +60,9 @@ pub struct Provider {
     pub clock_skew_secs: u64,
     /// Whether a token without `exp` is refused.
     pub require_expiration: bool,
+    /// Where its tokens may stand, in order. Empty: [`TokenSource::bearer`] alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_sources: Vec<TokenSource>,
     /// Where its keys are.
     pub keys: KeySource,
 }
@@ -195,6 +198,9 @@ pub struct JwtAuth {
     /// Replaces the audiences of the providers where it is not empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
+    /// Replaces the token sources of the providers where it is not empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_sources: Vec<TokenSource>,
     /// Claims that the token must have, with a value other than `null`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required_claims: Vec<String>,

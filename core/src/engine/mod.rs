@@ -17,9 +17,11 @@ mod decision;
 mod explain;
 mod extract;
 mod mutate;
-#[cfg_attr(not(test), expect(dead_code, reason = "called once edits can set headers"))]
 mod parameters;
-#[cfg_attr(not(test), expect(dead_code, reason = "called once edits can set headers"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "called once edits can set headers")
+)]
 mod removal;
 mod setup;
 mod source;
@@ -32,6 +34,8 @@ use core::fmt;
 use authenticate::{Bench, Verdict};
 pub use claim_text::{ClaimProblem, MAX_CLAIM_HEADER_BYTES};
 pub use decision::{Decision, Denial, HeaderEdits, MAX_EVIDENCE_CHARS, Outcome, ProviderIndex};
+#[cfg(feature = "policy")]
+pub(crate) use parameters::names_fold_alike;
 pub use setup::SetupError;
 use source::Source;
 pub use source::{FetchAnswer, FetchFailure, FetchId, REFETCH_PAUSE};

@@ -27,7 +27,7 @@ const AUTH_FIELDS: [&str; 6] = [
 ];
 
 /// The fields of a provider that may stand beside `providers`.
-const AUDIENCE_FIELDS: [&str; 2] = ["audience", "audiences"];
+const REPLACING_FIELDS: [&str; 3] = ["audience", "audiences", "token_sources"];
 
 impl Compiler<'_> {
     /// Compiles the policy of an app or route; `None` when something is wrong with it, which was reported.
@@ -67,12 +67,18 @@ impl Compiler<'_> {
         auth: &source::Auth,
         name: &str,
     ) -> Option<config::JwtAuth> {
-        let (providers, audiences) = match (&auth.providers, node.field("providers")) {
+        let (providers, audiences, token_sources) = match (&auth.providers, node.field("providers"))
+        {
             (Some(names), Some(list)) => (
                 self.referred(node, &list, names),
                 self.audiences(node, &auth.provider),
+                self.token_sources(node, auth.provider.token_sources.as_deref()),
             ),
-            _ => (self.inline_provider(node, auth, name), Some(Vec::new())),
+            _ => (
+                self.inline_provider(node, auth, name),
+                Some(Vec::new()),
+                Some(Vec::new()),
+            ),
         };
         let required_claims = self.required_claims(node, auth);
         let claim_headers = self.claim_headers(node, auth);
@@ -80,6 +86,7 @@ impl Compiler<'_> {
             required: auth.required,
             providers: providers?,
             audiences: audiences?,
+            token_sources: token_sources?,
             required_claims: required_claims?,
             claim_headers: claim_headers?,
             forward_token: auth.forward_token,
@@ -109,7 +116,7 @@ impl Compiler<'_> {
     ) -> Option<Vec<u32>> {
         let mut is_valid = true;
         for member in node.members() {
-            if !is_one_of(member, &AUTH_FIELDS) && !is_one_of(member, &AUDIENCE_FIELDS) {
+            if !is_one_of(member, &AUTH_FIELDS) && !is_one_of(member, &REPLACING_FIELDS) {
                 let field = node.child(member);
                 let message = format!("{} cannot stand beside `providers`", field.label());
                 let hint = "it belongs to the provider; write it there, or leave `providers` out";

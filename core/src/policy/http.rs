@@ -1,5 +1,6 @@
 //! Methods and header names, and which headers are free to carry a claim.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 
@@ -32,7 +33,7 @@ const KNOWN_METHODS: [&str; 20] = [
 ];
 
 /// Whether a character may stand in a token (RFC 9110 §5.6.2).
-fn is_token_byte(byte: u8) -> bool {
+pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
@@ -63,23 +64,90 @@ pub(super) fn misspelt_method(method: &str) -> Option<&'static str> {
 
 /// A header that may carry a claim, in lower case.
 pub(super) fn parse_claim_header(header: &str) -> Result<String, Fault> {
+    let example = "X-User-Id";
+    let name = parse_header_name(header, example)?;
+    match reserved(&name.replace('_', "-")) {
+        None => Ok(name),
+        Some(reason) => Err(Fault::new(format!("cannot carry a claim: {reason}"))
+            .hint(format!("write a name such as {}", quote(example)))),
+    }
+}
+
+/// A header that may hold a token, in lower case.
+pub(super) fn parse_token_header(header: &str) -> Result<String, Fault> {
+    let name = parse_header_name(header, "X-Jwt")?;
+    let fault = |reason: &str| Fault::new(format!("cannot hold a token: {reason}"));
+    match name.replace('_', "-").as_str() {
+        "authorization" | "proxy-authorization" => Ok(name),
+        cookie @ "cookie" => Err(fault(reserved(cookie).unwrap_or_default())
+            .hint("write `{\"cookie\": \"NAME\"}` for the cookie with the token")),
+        other => match reserved(other) {
+            None => Ok(name),
+            Some(reason) => {
+                Err(fault(reason).hint("write a name such as `Authorization` or `X-Jwt`"))
+            }
+        },
+    }
+}
+
+/// The longest prefix of a token, and the longest name of a query parameter or cookie, in bytes.
+const MAX_PLACE_BYTES: usize = 64;
+
+/// What stands before a token in a header.
+pub(super) fn parse_prefix(prefix: &str) -> Result<String, Fault> {
+    let fault = |message: &str| Err(Fault::new(message));
+    if prefix.trim().is_empty() {
+        return Err(Fault::new("holds nothing to look for")
+            .hint("leave `prefix` out when the token is the whole value"));
+    }
+    if prefix.len() > MAX_PLACE_BYTES {
+        return Err(Fault::new(format!(
+            "is longer than {MAX_PLACE_BYTES} bytes"
+        )));
+    }
+    if prefix.starts_with(' ') {
+        return fault("begins with a space, which is not part of a header's value");
+    }
+    if prefix.ends_with("  ") {
+        return Err(Fault::new("ends with several spaces")
+            .hint("one stands for as many as there are; write one"));
+    }
+    if prefix.contains(',') {
+        return fault("has a comma, which separates values that a proxy has joined");
+    }
+    match prefix.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        true => Ok(prefix.to_owned()),
+        false => fault("has a character that does not stand in headers"),
+    }
+}
+
+/// The name of a query parameter or cookie, as it is decoded.
+pub(super) fn parse_parameter_name(name: &str) -> Result<String, Fault> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if !name.is_empty() && name.len() <= MAX_PLACE_BYTES && name.bytes().all(is_plain) {
+        return Ok(name.to_owned());
+    }
+    Err(Fault::new("is not a name that a token can stand under").hint(format!(
+        "letters, digits, `-`, `.`, `_` and `~`, at most {MAX_PLACE_BYTES}, as in `access_token`"
+    )))
+}
+
+/// The name of a header, in lower case; `example` is one that could stand there.
+fn parse_header_name(header: &str, example: &str) -> Result<String, Fault> {
     if header.starts_with(':') {
         return Err(
             Fault::new("is a pseudo-header, which is part of the request line")
-                .hint("write a name such as `X-User-Id`"),
+                .hint(format!("write a name such as {}", quote(example))),
         );
     }
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if header.is_empty() || !header.bytes().all(is_name) {
-        return Err(Fault::new("is not a header name")
-            .hint("letters, digits, `-` and `_`, as in `X-User-Id`"));
+        return Err(Fault::new("is not a header name").hint(format!(
+            "letters, digits, `-` and `_`, as in {}",
+            quote(example)
+        )));
     }
-    let name = header.to_ascii_lowercase();
-    match reserved(&name.replace('_', "-")) {
-        None => Ok(name),
-        Some(reason) => Err(Fault::new(format!("cannot carry a claim: {reason}"))
-            .hint("write a name such as `X-User-Id`")),
-    }
+    Ok(header.to_ascii_lowercase())
 }
 
 /// Why a header, in lower case and with `-` for `_`, is not free to carry a claim.

@@ -29,6 +29,7 @@ pub mod source;
 mod suggest;
 mod syntax;
 mod text_match;
+mod token_source;
 mod url;
 mod value;
 

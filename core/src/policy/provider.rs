@@ -74,6 +74,7 @@ impl Compiler<'_> {
         let keys = self
             .key_source(node)
             .and_then(|field| self.keys(node, &field, provider));
+        let token_sources = self.token_sources(node, provider.token_sources.as_deref());
         let algorithms = match &keys {
             Some(keys) => self.algorithms(node, provider, keys),
             None => None,
@@ -95,6 +96,7 @@ impl Compiler<'_> {
                 require_expiration: provider
                     .require_expiration
                     .unwrap_or(source::DEFAULT_REQUIRE_EXPIRATION),
+                token_sources: token_sources?,
                 keys: keys.source,
             },
             url: keys.url,

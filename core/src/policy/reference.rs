@@ -7,13 +7,14 @@ use alloc::vec::Vec;
 use super::schema::{self, Definitions, Field, Shape};
 
 /// The objects of the language in the order in which one meets them, and where each stands.
-const SECTIONS: [(&str, &str, &str); 6] = [
+const SECTIONS: [(&str, &str, &str); 7] = [
     ("Policy", "policy", "Policy"),
     ("App", "app", "App"),
     ("Route", "route", "Route"),
     ("AccessPolicy", "access-policy", "Access policy"),
     ("Auth", "auth", "Auth"),
     ("Provider", "provider", "Provider"),
+    ("TokenSource", "token-source", "Token source"),
 ];
 
 /// The reference: a table of the fields of each object, with type, range, default and meaning. The same

@@ -143,7 +143,8 @@ pub struct Auth {
     #[serde(default = "yes")]
     pub required: bool,
     /// Names of the policy's `providers`; a token that any of them accepts passes. Beside it, of a provider's
-    /// fields, only `audience` or `audiences` may stand here: they then replace those of the providers.
+    /// fields, only `audience` or `audiences` and `token_sources` may stand here: they then replace those of the
+    /// providers.
     #[schemars(length(min = 1))]
     pub providers: Option<Vec<String>>,
     /// Names of top-level claims that the token must have, with a value other than `null`.
@@ -223,9 +224,36 @@ pub struct Provider {
     /// How far clocks may differ when `exp` and `nbf` are checked, in seconds; 0 is no leeway.
     #[schemars(range(min = 0, max = MAX_CLOCK_SKEW_SECS), extend("default" = DEFAULT_CLOCK_SKEW_SECS))]
     pub clock_skew_secs: Option<u64>,
+    /// Where a token may stand: by default in `Authorization: Bearer …` alone. Every token that is found has to
+    /// be good. What stands twice in one place, or where only some services see it, is answered 400.
+    #[schemars(length(min = 1))]
+    pub token_sources: Option<Vec<TokenSource>>,
     /// Whether a token without `exp` is refused.
     #[schemars(extend("default" = DEFAULT_REQUIRE_EXPIRATION))]
     pub require_expiration: Option<bool>,
+}
+
+/// A place in a request where a token may stand: exactly one of `header`, `query` and `cookie`. What is named
+/// is there even if it is empty, and an empty token is no good one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSource {
+    /// A header. It has to stand alone; a second one, in any spelling (case, and anything but a letter or digit
+    /// for `-`), or a comma in its value is answered 400. A name consists of letters, digits, `-` and `_`.
+    pub header: Option<String>,
+    /// For `header`: what stands before the token, compared without case. A space at its end stands for one or
+    /// more, which a scheme such as `Bearer ` needs. A value without the prefix is no token. When left out, the
+    /// whole value is the token.
+    #[schemars(length(min = 1, max = 64))]
+    pub prefix: Option<String>,
+    /// A query parameter, as `access_token` of RFC 6750 §2.3. Names and values are decoded first. URLs end up in
+    /// logs and histories: prefer a header where clients can set one.
+    #[schemars(regex(pattern = "^[A-Za-z0-9._~-]+$"), length(min = 1, max = 64))]
+    pub query: Option<String>,
+    /// A cookie. Browsers send it by themselves, whatever page makes them: the service has to see to it that
+    /// changes are asked for by its own pages (`SameSite`, or a token in the form).
+    #[schemars(regex(pattern = "^[A-Za-z0-9._~-]+$"), length(min = 1, max = 64))]
+    pub cookie: Option<String>,
 }
 
 /// A known identity provider.

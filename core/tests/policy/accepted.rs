@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use nexus_core::config::{Auth, CACHE_TTL_VARIABLE, Config, KeySource, Provider, Unmatched};
+use nexus_core::config::{
+    Auth, CACHE_TTL_VARIABLE, Config, KeySource, Provider, TokenSource, Unmatched,
+};
 use nexus_core::engine::Engine;
 use nexus_core::policy::{
     ClusterRequirement, Code, CompileOptions, Compiled, MAX_FINDINGS, MAX_POLICY_BYTES, compile,
@@ -550,4 +552,64 @@ fn size_and_depth_and_the_number_of_findings_are_bounded() {
     let diagnostics = compiled(&format!("{{\"apps\":[],{}}}", unknown.join(","))).unwrap_err();
     assert_eq!(diagnostics.errors.len(), MAX_FINDINGS);
     assert_eq!(diagnostics.omitted, 100_000 - MAX_FINDINGS);
+}
+
+#[test]
+fn token_sources_keep_their_order_and_replace_those_of_the_providers() {
+    let config = |sources: &str| {
+        let policy = with_auth(&format!(
+            r#""jwt_secret_env": "S", "audience": "a", "token_sources": [{sources}]"#
+        ));
+        let compiled = good(&policy);
+        assert_eq!(compiled.warnings, [], "{sources}");
+        serde_json::to_string(&compiled.config.providers[0].token_sources).unwrap()
+    };
+    for (sources, expected) in [
+        (
+            r#"{"cookie": "__Host-session"}, {"header": "X-Jwt"}, {"query": "access_token"}"#,
+            r#"[{"cookie":"__Host-session"},{"header":{"name":"x-jwt"}},{"query":"access_token"}]"#,
+        ),
+        (
+            r#"{"header": "Authorization", "prefix": "bearer "}"#,
+            r#"[{"header":{"name":"authorization","prefix":"bearer "}}]"#,
+        ),
+        // In `Authorization` stands a scheme, and a space behind it.
+        (
+            r#"{"header": "Authorization", "prefix": "JWT"}"#,
+            r#"[{"header":{"name":"authorization","prefix":"JWT "}}]"#,
+        ),
+        (
+            r#"{"header": "Authorization", "prefix": "Token jwt="}"#,
+            r#"[{"header":{"name":"authorization","prefix":"Token jwt="}}]"#,
+        ),
+        (
+            r#"{"header": "Proxy-Authorization", "prefix": "Bearer "}"#,
+            r#"[{"header":{"name":"proxy-authorization","prefix":"Bearer "}}]"#,
+        ),
+        (
+            r#"{"header": "X-Key", "prefix": "key="}, {"header": "x_key", "prefix": "id="}"#,
+            r#"[{"header":{"name":"x-key","prefix":"key="}},{"header":{"name":"x_key","prefix":"id="}}]"#,
+        ),
+        (
+            r#"{"query": "t"}, {"cookie": "t"}, {"header": "t"}"#,
+            r#"[{"query":"t"},{"cookie":"t"},{"header":{"name":"t"}}]"#,
+        ),
+    ] {
+        assert_eq!(config(sources), expected);
+    }
+    let policy = r#"{
+        "providers": {"idp": {"jwt_secret_env": "S", "token_sources": [{"query": "t"}]}},
+        "apps": [{"slug": "a", "gateway_path": "/a", "default_policy": {"auth": {
+            "auth_type": "jwt", "providers": ["idp"], "token_sources": [{"cookie": "c"}]
+        }}}]
+    }"#;
+    let config = good(policy).config;
+    let Auth::Jwt(auth) = &config.apps[0].auth else {
+        panic!("{config:?}");
+    };
+    assert_eq!(auth.token_sources, [TokenSource::Cookie("c".into())]);
+    assert_eq!(
+        config.providers[0].token_sources,
+        [TokenSource::Query("t".into())]
+    );
 }

@@ -28,6 +28,13 @@ fn policy(owner: &str, member: &str, value: &Value) -> (Value, &'static str) {
             "apps[0].default_policy.auth.",
         ),
         "Provider" => ("/providers/idp", "providers.idp."),
+        "TokenSource" => {
+            policy["providers"]["idp"]["token_sources"] = json!([{}]);
+            (
+                "/providers/idp/token_sources/0",
+                "providers.idp.token_sources[0].",
+            )
+        }
         other => panic!("{other}: an object that this test does not know"),
     };
     policy.pointer_mut(pointer).unwrap()[member] = value.clone();

@@ -100,3 +100,8 @@ fn sources_of_keys() {
 fn tokens_and_claims() {
     check("auth.txt");
 }
+
+#[test]
+fn places_of_tokens() {
+    check("token_sources.txt");
+}
