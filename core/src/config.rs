@@ -12,6 +12,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::jose::Algorithm;
+use crate::revocation::RevokedBy;
 
 /// The version of the format that this build writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -65,6 +66,9 @@ pub struct Provider {
     pub token_sources: Vec<TokenSource>,
     /// Where its keys are.
     pub keys: KeySource,
+    /// What of its tokens is revoked.
+    #[serde(default, skip_serializing_if = "Revocation::is_empty")]
+    pub revocation: Revocation,
 }
 
 /// Where the keys of a provider are.
@@ -74,17 +78,19 @@ pub enum KeySource {
     /// A JWK set inside the configuration (from inline keys, a file or PEM).
     Jwks(serde_json::Value),
     /// A JWK set behind a URL.
-    Remote(RemoteJwks),
+    Remote(Remote),
+    /// A JWK set behind a URL that the issuer's metadata document names.
+    Discovery(Discovery),
     /// The environment variable that holds a shared secret, taken as its bytes are.
     SecretEnv(String),
     /// The environment variable that holds a public key in PEM.
     PublicKeyEnv(String),
 }
 
-/// A JWK set behind a URL, and how to keep it fresh.
+/// Something behind a URL, and how to keep it fresh.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RemoteJwks {
+pub struct Remote {
     /// The URL as the policy has it, for logs.
     pub url: String,
     /// The proxy's cluster that the request is sent to.
@@ -97,12 +103,77 @@ pub struct RemoteJwks {
     pub path: String,
     /// How long an answer may take, in milliseconds; at least 1.
     pub timeout_ms: u64,
-    /// How long fetched keys are fresh, in seconds, at least 1. `None`: the environment variable
+    /// How long what was fetched is fresh, in seconds, at least 1. `None`: the environment variable
     /// [`CACHE_TTL_VARIABLE`] says, else [`DEFAULT_CACHE_TTL_SECS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_ttl_secs: Option<u64>,
-    /// How long keys stay in use behind their freshness while the source fails, in seconds. 0: not at all.
+    /// How long it stays in use behind its freshness while the source fails, in seconds. 0: not at all.
     pub max_stale_secs: u64,
+}
+
+/// A JWK set at the place that the metadata document of its issuer names (OpenID Connect Discovery 1.0 §4,
+/// RFC 8414 §3).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discovery {
+    /// What `issuer` of the document has to be, byte for byte.
+    pub issuer: String,
+    /// The paths of the document on the first of the hosts; each but the first is tried where the one before
+    /// it brings no document. Never empty.
+    pub paths: Vec<String>,
+    /// The hosts that the keys may be on; the first is the issuer's. Never empty.
+    pub hosts: Vec<DiscoveryHost>,
+    /// As [`Remote::timeout_ms`], for each of the requests.
+    pub timeout_ms: u64,
+    /// As [`Remote::cache_ttl_secs`], for the keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_ttl_secs: Option<u64>,
+    /// As [`Remote::max_stale_secs`].
+    pub max_stale_secs: u64,
+}
+
+/// A host that an issuer may have its keys on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscoveryHost {
+    /// `https`; `http` only for a loopback address.
+    pub scheme: String,
+    /// Host and port, in lower case.
+    pub authority: String,
+    /// The proxy's cluster that requests are sent to.
+    pub cluster: String,
+}
+
+/// What of an issuer's tokens is not accepted although its signature is good.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// What the policy itself lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<RevokedEntry>,
+    /// A list behind a URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Remote>,
+}
+
+impl Revocation {
+    /// Whether nothing is revoked.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.remote.is_none()
+    }
+}
+
+/// A token, subject or key that is revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokedEntry {
+    /// What the value is.
+    pub by: RevokedBy,
+    /// The `jti`, `sub` or `kid`, byte for byte.
+    pub value: String,
+    /// Only tokens issued before this time, in seconds since the epoch, and those that do not say when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_before: Option<u32>,
 }
 
 /// The environment variable that sets how long fetched keys are fresh where the policy does not say.

@@ -36,6 +36,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod config;
+pub mod discovery;
 pub mod engine;
 pub mod jose;
 pub mod json;
@@ -46,5 +47,6 @@ pub mod policy;
 pub mod reason;
 pub mod regex;
 pub mod request;
+pub mod revocation;
 pub mod text_match;
 pub mod time;

@@ -170,7 +170,11 @@ reasons! {
     JwksUnavailable "jwks_unavailable" 401 Bearer Issuer
         "Jwks remote fetch is failed" "The provider's JWK set could not be fetched in time.";
     WaitingLimit "waiting_limit" 503 None Issuer
-        "Service Unavailable" "Too many requests wait for key sets already.";
+        "Service Unavailable" "Too many requests wait for what has to be fetched already.";
+    TokenRevoked "token_revoked" 401 InvalidToken Client
+        "Jwt verification fails" "The token is genuine, but its `jti`, `sub` or `kid` is revoked.";
+    RevocationsUnavailable "revocations_unavailable" 503 None Issuer
+        "Service Unavailable" "The token is genuine, but the list of what is revoked could not be fetched in time.";
     AudienceNotAllowed "audience_not_allowed" 403 InvalidToken Client
         "Audiences in Jwt are not allowed" "The token is genuine, but it is for another audience.";
     ClaimMissing "claim_missing" 403 InsufficientScope Client

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nexus_core::engine::FetchFailure;
+use nexus_core::engine::{Content, FetchFailure};
 use nexus_core::reason::Reason;
 
 use crate::host;
@@ -12,8 +12,8 @@ use crate::host;
 pub(crate) struct Metrics {
     allowed: Option<u32>,
     denied: BTreeMap<Reason, u32>,
-    fetched: Option<u32>,
-    fetch_failed: BTreeMap<&'static str, u32>,
+    fetched: BTreeMap<Content, u32>,
+    fetch_failed: BTreeMap<(Content, &'static str), u32>,
     cache_hit: Option<u32>,
     cache_miss: Option<u32>,
 }
@@ -30,10 +30,20 @@ impl Metrics {
                     Some((*reason, counter(&format!("denied.{}", reason.code()))?))
                 })
                 .collect(),
-            fetched: counter("jwks_fetch.success"),
-            fetch_failed: FetchFailure::CODES
+            fetched: Content::ALL
                 .into_iter()
-                .filter_map(|code| Some((code, counter(&format!("jwks_fetch.{code}"))?)))
+                .filter_map(|content| {
+                    let id = counter(&format!("{}.success", content.counter()))?;
+                    Some((content, id))
+                })
+                .collect(),
+            fetch_failed: Content::ALL
+                .into_iter()
+                .flat_map(|content| content.failures().iter().map(move |code| (content, *code)))
+                .filter_map(|(content, code)| {
+                    let id = counter(&format!("{}.{code}", content.counter()))?;
+                    Some(((content, code), id))
+                })
                 .collect(),
             cache_hit: counter("jwks_cache.hit"),
             cache_miss: counter("jwks_cache.miss"),
@@ -48,12 +58,12 @@ impl Metrics {
         count(self.denied.get(&reason).copied());
     }
 
-    pub(crate) fn count_fetched(&self) {
-        count(self.fetched);
+    pub(crate) fn count_fetched(&self, content: Content) {
+        count(self.fetched.get(&content).copied());
     }
 
-    pub(crate) fn count_fetch_failed(&self, failure: &FetchFailure) {
-        count(self.fetch_failed.get(failure.code()).copied());
+    pub(crate) fn count_fetch_failed(&self, content: Content, failure: &FetchFailure) {
+        count(self.fetch_failed.get(&(content, failure.code())).copied());
     }
 
     /// A request was judged with keys that were there already.

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use nexus_core::config::Config;
 use nexus_core::engine::{
-    Decision, Engine, Event, FetchAnswer, FetchId, Outcome, RequestId, SetupError,
+    Content, Decision, Engine, Event, Fetch, FetchAnswer, Outcome, RequestId, SetupError,
 };
-use nexus_core::jose::MAX_JWKS_BYTES;
 use nexus_core::request::Request;
 use nexus_core::time::Timestamp;
 
@@ -55,7 +54,7 @@ pub(crate) struct Plugin {
     root: u32,
     engine: Engine,
     /// The fetches under way, by the host's token.
-    fetches: BTreeMap<u32, FetchId>,
+    fetches: BTreeMap<u32, Fetch>,
     /// The requests that wait, with where their streams learn what became of them.
     waiting: BTreeMap<RequestId, Rc<Cell<Progress>>>,
     metrics: Metrics,
@@ -130,24 +129,21 @@ impl Plugin {
 
     /// Takes the answer of a fetch. Without headers there was no response.
     pub(crate) fn handle_answer(&mut self, token: u32, headers: usize, body_size: usize) {
-        let (Some(id), Ok(nanos)) = (self.fetches.remove(&token), host::now_nanos()) else {
+        let (Some(fetch), Ok(nanos)) = (self.fetches.remove(&token), host::now_nanos()) else {
             return;
         };
         let now = timestamp(nanos);
         // One byte more than the limit shows the engine that it was crossed.
-        let size = body_size.min(MAX_JWKS_BYTES.saturating_add(1));
+        let size = body_size.min(fetch.max_body_bytes().saturating_add(1));
         let response = match headers {
             0 => None,
             _ => status().zip(host::buffer(Buffer::CallResponseBody, size).ok()),
         };
-        let answer = match &response {
-            Some((status, body)) => FetchAnswer::Response {
-                status: *status,
-                body,
-            },
+        let answer = match response {
+            Some((status, body)) => FetchAnswer::response(status, body),
             None => FetchAnswer::NoResponse,
         };
-        self.engine.handle_answer(id, answer, now);
+        self.engine.handle_answer(fetch.id, answer, now);
         self.drive(now);
     }
 
@@ -156,16 +152,16 @@ impl Plugin {
         while let Some(fetch) = self.engine.poll_fetch(now) {
             let headers = vec![
                 (":method", "GET"),
-                (":scheme", fetch.remote.scheme.as_str()),
-                (":authority", fetch.remote.authority.as_str()),
-                (":path", fetch.remote.path.as_str()),
-                ("accept", "application/jwk-set+json, application/json"),
+                (":scheme", fetch.target.scheme.as_str()),
+                (":authority", fetch.target.authority.as_str()),
+                (":path", fetch.target.path.as_str()),
+                ("accept", fetch.accept()),
                 ("user-agent", concat!("nexus/", env!("CARGO_PKG_VERSION"))),
             ];
-            let timeout = Duration::from_millis(fetch.remote.timeout_ms);
-            match host::http_call(&fetch.remote.cluster, headers, timeout) {
+            let timeout = Duration::from_millis(fetch.timeout_ms);
+            match host::http_call(&fetch.target.cluster, headers, timeout) {
                 Ok(token) => {
-                    self.fetches.insert(token, fetch.id);
+                    self.fetches.insert(token, fetch);
                 }
                 Err(_) => self
                     .engine
@@ -223,12 +219,17 @@ impl Plugin {
 
     fn tell(&self, event: &Event) {
         match event {
-            Event::KeysFetched { .. } => self.metrics.count_fetched(),
-            Event::FetchFailed { failure, .. } => self.metrics.count_fetch_failed(failure),
-            Event::KeysStale { .. } => {}
+            Event::KeysFetched { .. } => self.metrics.count_fetched(Content::Keys),
+            Event::MetadataFetched { .. } => self.metrics.count_fetched(Content::Metadata),
+            Event::RevocationsFetched { .. } => self.metrics.count_fetched(Content::Revocations),
+            Event::FetchFailed {
+                content, failure, ..
+            } => self.metrics.count_fetch_failed(*content, failure),
+            Event::Stale { .. } => {}
         }
         let level = match event {
             Event::KeysFetched { rejected, .. } if rejected.is_empty() => LogLevel::Info,
+            Event::MetadataFetched { .. } | Event::RevocationsFetched { .. } => LogLevel::Info,
             _ => LogLevel::Warn,
         };
         host::log(level, &format!("nexus: {event}"));

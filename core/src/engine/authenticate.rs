@@ -8,12 +8,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::decision::{Denial, ProviderIndex, evidence};
+use super::fetch::{Content, FetchFailure};
 use super::mutate::claim_headers;
-use super::source::{FetchFailure, Keys, Source};
+use super::source::{Availability, Source};
 use super::{Provider, ProviderKeys, SourceIndex};
 use crate::config::JwtAuth;
 use crate::jose::{Claims, UntrustedToken, VerifyError, verify};
 use crate::json::Kind;
+use crate::revocation::Subject;
 use crate::time::Timestamp;
 
 /// What became of a token.
@@ -128,6 +130,9 @@ impl Bench<'_> {
         if let Err(verdict) = self.verify(provider, token) {
             return verdict;
         }
+        if let Err(verdict) = self.check_revocation(provider, token, claims) {
+            return verdict;
+        }
         match check_claims(provider, claims, auth)
             .and_then(|()| claim_headers(claims, &auth.claim_headers))
         {
@@ -151,12 +156,12 @@ impl Bench<'_> {
             return Err(Verdict::Refused(Denial::Internal));
         };
         let error = match source.keys(self.now, self.deadline) {
-            Keys::Pending => {
+            Availability::Pending => {
                 self.awaited.push(source_index);
                 return Err(Verdict::Needs);
             }
-            Keys::Missing => return Err(Verdict::Refused(unavailable(source))),
-            Keys::Ready(keys) => {
+            Availability::Missing => return Err(Verdict::Refused(unavailable(source))),
+            Availability::Ready(keys) => {
                 self.used_remote_keys = true;
                 match verify(token, keys, &provider.algorithms) {
                     Ok(_) => return Ok(()),
@@ -179,6 +184,41 @@ impl Bench<'_> {
     }
 }
 
+impl Bench<'_> {
+    /// Whether a token that is genuine is revoked. Where a list cannot be had nobody passes.
+    fn check_revocation(
+        &mut self,
+        provider: &Provider,
+        token: &UntrustedToken<'_>,
+        claims: &Claims<'_>,
+    ) -> Result<(), Verdict> {
+        let subject = Subject {
+            jti: claims.jti(),
+            sub: claims.sub(),
+            kid: token.header().kid(),
+            iat: claims.iat().map(|iat| iat.as_seconds()),
+        };
+        let refuse = |by| Err(Verdict::Refused(Denial::TokenRevoked { by }));
+        if let Some(by) = provider.revoked.revokes(&subject) {
+            return refuse(by);
+        }
+        let Some(index) = provider.revocations else {
+            return Ok(());
+        };
+        let Some(source) = self.sources.get(index.0) else {
+            return Err(Verdict::Refused(Denial::Internal));
+        };
+        match source.revocations(self.now, self.deadline) {
+            Availability::Ready(list) => list.revokes(&subject).map_or(Ok(()), refuse),
+            Availability::Pending => {
+                self.awaited.push(index);
+                Err(Verdict::Needs)
+            }
+            Availability::Missing => Err(Verdict::Refused(unavailable(source))),
+        }
+    }
+}
+
 impl Judgement {
     fn refused(denial: Denial, kid: Option<String>) -> Self {
         Self {
@@ -189,11 +229,12 @@ impl Judgement {
     }
 }
 
-/// What is told about a source that has no keys to judge by.
+/// What is told about a source that has nothing to judge by.
 pub(super) fn unavailable(source: &Source) -> Denial {
     let url = source.label.clone();
-    match source.last_failure {
-        Some(FetchFailure::NoUsableKey) => Denial::JwksUnusable { url },
+    match (source.content(), &source.last_failure) {
+        (Content::Revocations, _) => Denial::RevocationsUnavailable { url },
+        (_, Some(FetchFailure::NoUsableKey)) => Denial::JwksUnusable { url },
         _ => Denial::JwksUnavailable { url },
     }
 }

@@ -11,6 +11,7 @@ use crate::jose::{Algorithm, Segment, StringClaim, TimeClaim, TokenError};
 use crate::matching::Rule;
 use crate::path::PathError;
 use crate::reason::Reason;
+use crate::revocation::RevokedBy;
 
 /// An index into the providers of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +132,16 @@ pub enum Denial {
     },
     /// Too many requests wait already.
     WaitingLimit,
+    /// The token is genuine, and revoked.
+    TokenRevoked {
+        /// By which of its names.
+        by: RevokedBy,
+    },
+    /// The list of what is revoked could not be fetched in time.
+    RevocationsUnavailable {
+        /// Where it should have been fetched.
+        url: String,
+    },
     /// None of the accepted audiences is in `aud`.
     AudienceNotAllowed {
         /// The token's audiences, cut.
@@ -174,6 +185,8 @@ impl Denial {
             Self::JwksUnusable { .. } => Reason::JwksUnusable,
             Self::JwksUnavailable { .. } => Reason::JwksUnavailable,
             Self::WaitingLimit => Reason::WaitingLimit,
+            Self::TokenRevoked { .. } => Reason::TokenRevoked,
+            Self::RevocationsUnavailable { .. } => Reason::RevocationsUnavailable,
             Self::AudienceNotAllowed { .. } => Reason::AudienceNotAllowed,
             Self::ClaimMissing { .. } => Reason::ClaimMissing,
             Self::ClaimNotForwardable { .. } => Reason::ClaimNotForwardable,
@@ -296,7 +309,14 @@ impl fmt::Display for Denial {
             Self::JwksUnavailable { url } => {
                 write!(f, "the key set of `{url}` could not be fetched in time")
             }
-            Self::WaitingLimit => f.write_str("too many requests wait for key sets already"),
+            Self::WaitingLimit => f.write_str("too many requests wait for fetches already"),
+            Self::TokenRevoked { by } => write!(f, "the token is revoked by its `{by}`"),
+            Self::RevocationsUnavailable { url } => {
+                write!(
+                    f,
+                    "the revocation list of `{url}` could not be fetched in time"
+                )
+            }
             Self::AudienceNotAllowed { aud } if aud.is_empty() => {
                 f.write_str("the token has no `aud`")
             }

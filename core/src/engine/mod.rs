@@ -13,9 +13,11 @@
 
 mod authenticate;
 mod claim_text;
+mod content;
 mod decision;
 mod explain;
 mod extract;
+mod fetch;
 mod mutate;
 mod parameters;
 #[cfg_attr(
@@ -27,23 +29,26 @@ mod setup;
 mod source;
 
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use authenticate::{Bench, Verdict};
 pub use claim_text::{ClaimProblem, MAX_CLAIM_HEADER_BYTES};
+pub use content::MAX_REPORTED_KEYS;
 pub use decision::{Decision, Denial, HeaderEdits, MAX_EVIDENCE_CHARS, Outcome, ProviderIndex};
+pub use fetch::{Content, Fetch, FetchAnswer, FetchFailure, FetchId, Target};
 #[cfg(feature = "policy")]
 pub(crate) use parameters::names_fold_alike;
 pub use setup::SetupError;
+pub use source::REFETCH_PAUSE;
 use source::Source;
-pub use source::{FetchAnswer, FetchFailure, FetchId, REFETCH_PAUSE};
 
-use crate::config::{Auth, Config, JwtAuth, RemoteJwks, TokenSource};
+use crate::config::{Auth, Config, JwtAuth, TokenSource};
 use crate::jose::{Algorithm, JwkSet};
 use crate::matching::{MatchError, Matcher, Rule};
 use crate::request::Request;
+use crate::revocation::RevocationList;
 use crate::time::{Millis, Timestamp};
 
 /// How many requests may wait for keys at once in one engine.
@@ -73,6 +78,21 @@ struct Provider {
     leeway: i64,
     require_expiration: bool,
     keys: ProviderKeys,
+    /// What the policy itself revokes.
+    revoked: RevocationList,
+    /// The list of what is revoked beside that.
+    revocations: Option<SourceIndex>,
+}
+
+impl Provider {
+    /// Everything that is fetched for it.
+    fn sources(&self) -> impl Iterator<Item = SourceIndex> {
+        let keys = match self.keys {
+            ProviderKeys::Remote(index) => Some(index),
+            ProviderKeys::Fixed(_) => None,
+        };
+        keys.into_iter().chain(self.revocations)
+    }
 }
 
 #[derive(Debug)]
@@ -97,15 +117,6 @@ struct AppRoute {
     auth: Auth,
 }
 
-/// A fetch to be made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fetch {
-    /// To be given back with the answer.
-    pub id: FetchId,
-    /// What to fetch and from where.
-    pub remote: RemoteJwks,
-}
-
 /// Something that an operator may want to know.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -118,18 +129,36 @@ pub enum Event {
         /// Why the others cannot, a line each, at most [`MAX_REPORTED_KEYS`].
         rejected: Vec<String>,
     },
-    /// A fetch brought no keys.
+    /// An issuer said where its keys are.
+    MetadataFetched {
+        /// From where.
+        url: String,
+        /// Where the keys are.
+        jwks_uri: String,
+    },
+    /// A list of what is revoked was fetched.
+    RevocationsFetched {
+        /// From where.
+        url: String,
+        /// How many entries it has.
+        entries: usize,
+    },
+    /// A fetch was of no use.
     FetchFailed {
+        /// What it was for.
+        content: Content,
         /// From where.
         url: String,
         /// Why.
         failure: FetchFailure,
-        /// How long until the next one.
-        retry_in: Millis,
+        /// How long until the next one; `None` when something else is tried at once.
+        retry_in: Option<Millis>,
     },
-    /// Keys behind their time to live are in use because the source fails. Once for each outage.
-    KeysStale {
-        /// From where they were fetched.
+    /// What is behind its time to live is in use because the source fails. Once for each outage.
+    Stale {
+        /// What it is.
+        content: Content,
+        /// From where it is fetched.
         url: String,
     },
 }
@@ -148,21 +177,42 @@ impl fmt::Display for Event {
                 }
                 Ok(())
             }
+            Self::MetadataFetched { url, jwks_uri } => {
+                write!(f, "fetched metadata from {url}: the keys are at {jwks_uri}")
+            }
+            Self::RevocationsFetched { url, entries } => {
+                write!(
+                    f,
+                    "fetched a revocation list of {entries} entries from {url}"
+                )
+            }
             Self::FetchFailed {
+                content,
                 url,
                 failure,
                 retry_in,
-            } => write!(f, "no keys from {url}: {failure}; next try in {retry_in}"),
-            Self::KeysStale { url } => write!(
+            } => {
+                write!(f, "no {} from {url}: {failure}", content.noun())?;
+                match retry_in {
+                    Some(pause) => write!(f, "; next try in {pause}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Stale {
+                content: Content::Revocations,
+                url,
+            } => write!(
                 f,
-                "the keys from {url} are older than their time to live and stay in use while fetching them fails"
+                "the revocation list from {url} is older than its time to live and stays in use while fetching it fails"
+            ),
+            Self::Stale { content, url } => write!(
+                f,
+                "the {} from {url} are older than their time to live and stay in use while fetching them fails",
+                content.noun()
             ),
         }
     }
 }
-
-/// How many unusable keys of one set are reported by name.
-pub const MAX_REPORTED_KEYS: usize = 8;
 
 /// A request that waits for sources.
 #[derive(Debug)]
@@ -303,11 +353,7 @@ impl Engine {
         let source = self.sources.iter_mut().find(|source| source.is_due(now))?;
         let id = FetchId(self.next_fetch);
         self.next_fetch = self.next_fetch.wrapping_add(1);
-        source.handle_started(id, now);
-        Some(Fetch {
-            id,
-            remote: source.remote.clone(),
-        })
+        Some(source.start(id, now))
     }
 
     /// The next decision about a request that waited.
@@ -447,28 +493,12 @@ impl Engine {
         let Some(source) = self.sources.get_mut(index.0) else {
             return;
         };
-        let url = source.label.clone();
-        let event = match source.handle_answer(answer, jitter, now) {
-            Ok(keys) => Event::KeysFetched {
-                url: url.clone(),
-                usable: keys.keys().len(),
-                rejected: keys
-                    .rejected()
-                    .iter()
-                    .take(MAX_REPORTED_KEYS)
-                    .map(ToString::to_string)
-                    .collect(),
-            },
-            Err(failure) => Event::FetchFailed {
-                url: url.clone(),
-                failure,
-                retry_in: source.next_event().since(now),
-            },
-        };
-        let stale = source.turned_stale(now);
-        self.push_event(event);
-        if stale {
-            self.push_event(Event::KeysStale { url });
+        let settled = source.handle_answer(answer, jitter, now);
+        for event in settled.events {
+            self.push_event(event);
+        }
+        if !settled.is_over {
+            return;
         }
         let mut waited = Vec::new();
         for (id, waiting) in &mut self.waiting {
@@ -532,11 +562,9 @@ fn longest_wait(auth: &JwtAuth, providers: &[Provider], sources: &[Source]) -> M
     auth.providers
         .iter()
         .filter_map(|index| providers.get(usize::try_from(*index).ok()?))
-        .filter_map(|provider| match provider.keys {
-            ProviderKeys::Remote(index) => sources.get(index.0),
-            ProviderKeys::Fixed(_) => None,
-        })
-        .map(|source| Millis(source.remote.timeout_ms))
+        .flat_map(Provider::sources)
+        .filter_map(|index| sources.get(index.0))
+        .map(Source::longest_wait)
         .max()
         .unwrap_or(Millis(0))
 }

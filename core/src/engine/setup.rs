@@ -9,12 +9,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::content::{Discovered, Purpose};
 use super::source::Source;
 use super::{App, AppRoute, Engine, Provider, ProviderKeys, SourceIndex};
 use crate::config::{self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, KeySource};
 use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError};
 use crate::matching::Matcher;
 use crate::request::fold_header_name;
+use crate::revocation::{Entry, RevocationError, RevocationList};
 use crate::time::Timestamp;
 
 /// Why a configuration gives no engine.
@@ -157,7 +159,7 @@ pub(super) fn build(
     let mut sources = Sources {
         default_ttl_secs: default_ttl_secs(environment)?,
         now,
-        by_remote: BTreeMap::new(),
+        by_origin: BTreeMap::new(),
         list: Vec::new(),
     };
     let mut providers = Vec::with_capacity(config.providers.len());
@@ -200,23 +202,41 @@ fn default_ttl_secs(
         })
 }
 
+/// What is fetched, and from where.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Keys(config::Remote),
+    Discovered(config::Discovery),
+    Revocations(config::Remote),
+}
+
+impl Origin {
+    fn purpose(&self) -> Purpose {
+        match self {
+            Self::Keys(remote) => Purpose::Keys(remote.clone()),
+            Self::Discovered(discovery) => Purpose::Discovered(Discovered::new(discovery.clone())),
+            Self::Revocations(remote) => Purpose::Revocations(remote.clone()),
+        }
+    }
+}
+
 struct Sources {
     default_ttl_secs: Option<u64>,
     now: Timestamp,
-    by_remote: BTreeMap<config::RemoteJwks, SourceIndex>,
+    by_origin: BTreeMap<Origin, SourceIndex>,
     list: Vec<Source>,
 }
 
 impl Sources {
-    /// The source of that URL; providers that share one share its keys and its fetches.
-    fn index_of(&mut self, remote: config::RemoteJwks) -> SourceIndex {
-        if let Some(index) = self.by_remote.get(&remote) {
+    /// The source of that; providers that need the same share it and its fetches.
+    fn index_of(&mut self, origin: Origin) -> SourceIndex {
+        if let Some(index) = self.by_origin.get(&origin) {
             return *index;
         }
         let index = SourceIndex(self.list.len());
-        self.by_remote.insert(remote.clone(), index);
-        self.list
-            .push(Source::new(remote, self.default_ttl_secs, self.now));
+        let source = Source::new(origin.purpose(), self.default_ttl_secs, self.now);
+        self.list.push(source);
+        self.by_origin.insert(origin, index);
         index
     }
 }
@@ -235,6 +255,8 @@ fn read_provider(
     }
     let leeway = i64::try_from(provider.clock_skew_secs)
         .map_err(|_| inconsistent("has a clock skew that is too large"))?;
+    let revoked = revoked(&provider.revocation.entries)
+        .map_err(|_| inconsistent("revokes more than a list can hold"))?;
     let keys = match provider.keys {
         KeySource::Jwks(jwks) => {
             let text = jwks.to_string();
@@ -245,13 +267,19 @@ fn read_provider(
                 },
             )?)
         }
-        KeySource::Remote(remote) => {
-            if provider.algorithms.iter().any(|alg| alg.is_symmetric()) {
-                return Err(inconsistent(
-                    "allows a symmetric algorithm with a remote key set",
-                ));
+        KeySource::Remote(_) | KeySource::Discovery(_)
+            if provider.algorithms.iter().any(|alg| alg.is_symmetric()) =>
+        {
+            return Err(inconsistent(
+                "allows a symmetric algorithm with a remote key set",
+            ));
+        }
+        KeySource::Remote(remote) => ProviderKeys::Remote(sources.index_of(Origin::Keys(remote))),
+        KeySource::Discovery(discovery) => {
+            if discovery.hosts.is_empty() || discovery.paths.is_empty() {
+                return Err(inconsistent("says nowhere that its keys may be"));
             }
-            ProviderKeys::Remote(sources.index_of(remote))
+            ProviderKeys::Remote(sources.index_of(Origin::Discovered(discovery)))
         }
         KeySource::SecretEnv(name) => {
             let secret = variable(environment, &name)?;
@@ -280,7 +308,21 @@ fn read_provider(
         leeway,
         require_expiration: provider.require_expiration,
         keys,
+        revoked,
+        revocations: provider
+            .revocation
+            .remote
+            .map(|remote| sources.index_of(Origin::Revocations(remote))),
     })
+}
+
+/// What a policy itself revokes.
+fn revoked(entries: &[config::RevokedEntry]) -> Result<RevocationList, RevocationError> {
+    RevocationList::of(entries.iter().map(|entry| Entry {
+        by: entry.by,
+        value: entry.value.as_str().into(),
+        issued_before: entry.issued_before,
+    }))
 }
 
 fn variable(

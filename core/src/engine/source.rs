@@ -1,15 +1,19 @@
-//! A JWK set behind a URL: when to fetch it, how long to trust it.
+//! Something behind a URL that is kept fresh: when to fetch it, how long to trust it.
 //!
-//! The set is fetched before the first request needs it and again before it goes stale. A fetch
-//! that fails is tried again after pauses that double. Keys that were good stay in use while the
-//! source fails, up to a bound. Nothing here reads a clock or talks to the network: the engine tells
-//! the time and carries the answers.
+//! It is fetched before the first request needs it and again before it goes stale. A round of fetching
+//! that fails is tried again after pauses that double. What was good stays in use while the source fails,
+//! up to a bound. Which requests a round takes and what their answers mean is said in [`super::content`].
+//! Nothing here reads a clock or talks to the network: the engine tells the time and carries the answers.
 
 use alloc::string::String;
-use core::fmt;
+use alloc::vec::Vec;
 
-use crate::config::{DEFAULT_CACHE_TTL_SECS, RemoteJwks};
-use crate::jose::{JwkSet, JwkSetError, KeyOrigin};
+use super::Event;
+use super::content::{Loaded, Purpose, Step};
+use super::fetch::{Content, Fetch, FetchAnswer, FetchFailure, FetchId};
+use crate::config::DEFAULT_CACHE_TTL_SECS;
+use crate::jose::JwkSet;
+use crate::revocation::RevocationList;
 use crate::time::{Millis, Timestamp};
 
 /// The first pause behind a fetch that failed.
@@ -25,135 +29,70 @@ pub const REFETCH_PAUSE: Millis = Millis(5_000);
 /// How long after its own timeout the proxy may still answer a fetch before it is given up.
 const ANSWER_GRACE: Millis = Millis(1_000);
 
-/// A fetch, so that its answer can be told from that of another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FetchId(pub u64);
-
-/// What came back from a fetch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FetchAnswer<'a> {
-    /// An HTTP response.
-    Response {
-        /// Its status.
-        status: u16,
-        /// Its body.
-        body: &'a [u8],
-    },
-    /// No response: no connection, a reset, a timeout.
-    NoResponse,
-    /// The proxy did not send the request, as it does when it has no such cluster.
-    NotSent,
-}
-
-/// Why a fetch brought no keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FetchFailure {
-    /// The proxy did not send the request.
-    NotSent,
-    /// No response.
-    NoResponse,
-    /// A status other than 200.
-    Status(u16),
-    /// The body is no JWK set.
-    Invalid(JwkSetError),
-    /// A JWK set without a key that can be used.
-    NoUsableKey,
-}
-
-impl FetchFailure {
-    /// The word for it in metrics.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NotSent => "not_sent",
-            Self::NoResponse => "no_response",
-            Self::Status(_) => "status",
-            Self::Invalid(_) => "invalid",
-            Self::NoUsableKey => "no_usable_key",
-        }
-    }
-
-    /// Every [`code`](Self::code).
-    pub const CODES: [&'static str; 5] = [
-        "not_sent",
-        "no_response",
-        "status",
-        "invalid",
-        "no_usable_key",
-    ];
-}
-
-impl fmt::Display for FetchFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotSent => {
-                f.write_str("the proxy did not send the request; is the cluster configured?")
-            }
-            Self::NoResponse => f.write_str("no response"),
-            // Envoy answers a callout itself when it cannot reach the source.
-            Self::Status(status @ (503 | 504)) => write!(
-                f,
-                "status {status}, which is also what the proxy says when it cannot reach the source"
-            ),
-            Self::Status(status) => write!(f, "status {status}"),
-            Self::Invalid(error) => error.fmt(f),
-            Self::NoUsableKey => f.write_str("no key of the set can be used"),
-        }
-    }
-}
-
-/// Whether a source has keys for a request.
-pub(super) enum Keys<'s> {
+/// Whether a source has what a request needs.
+pub(super) enum Availability<'s, T> {
     /// It has.
-    Ready(&'s JwkSet),
-    /// It has none yet, and the next answer is due before the given deadline.
+    Ready(&'s T),
+    /// It has nothing yet, and the next answer is due before the given deadline.
     Pending,
-    /// It has none, and no answer is due in time.
+    /// It has nothing, and no answer is due in time.
     Missing,
+}
+
+/// What became of an answer.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// To be told, in order.
+    pub(super) events: Vec<Event>,
+    /// Whether the round is over; otherwise another request is due at once.
+    pub(super) is_over: bool,
 }
 
 #[derive(Debug)]
 enum State {
-    /// No fetch under way; the next one is due at this time.
+    /// No round under way; the next one is due at this time.
     Idle(Timestamp),
+    /// In the middle of a round, before its next request.
+    Between,
     /// A fetch is under way; it is given up at `until`.
     Fetching { id: FetchId, until: Timestamp },
 }
 
 #[derive(Debug)]
 struct Fetched {
-    keys: JwkSet,
+    loaded: Loaded,
     at: Timestamp,
 }
 
-/// A remote JWK set and its freshness.
+/// Something remote and its freshness.
 #[derive(Debug)]
 pub(super) struct Source {
-    pub(super) remote: RemoteJwks,
-    /// The URL for logs: without its query, where people put keys of APIs.
+    purpose: Purpose,
+    /// Where it is, for logs.
     pub(super) label: String,
     time_to_live: Millis,
     fetched: Option<Fetched>,
     state: State,
-    /// When the last fetch was started.
+    /// When the last round was started.
     started: Option<Timestamp>,
-    /// Fetches that failed in a row.
+    /// Rounds that failed in a row.
     pub(super) failures: u32,
     pub(super) last_failure: Option<FetchFailure>,
     stale_reported: bool,
 }
 
 impl Source {
-    /// A source without keys whose first fetch is due at once.
-    pub(super) fn new(remote: RemoteJwks, default_ttl_secs: Option<u64>, now: Timestamp) -> Self {
-        let seconds = remote
-            .cache_ttl_secs
+    /// A source that has nothing and whose first fetch is due at once. `default_ttl_secs` counts for keys.
+    pub(super) fn new(purpose: Purpose, default_ttl_secs: Option<u64>, now: Timestamp) -> Self {
+        let default_ttl_secs = default_ttl_secs.filter(|_| purpose.content() == Content::Keys);
+        let seconds = purpose
+            .cache_ttl_secs()
             .or(default_ttl_secs)
             .unwrap_or(DEFAULT_CACHE_TTL_SECS);
         Self {
             time_to_live: Millis::from_seconds(seconds.max(1)),
-            label: remote.url.split('?').next().unwrap_or_default().into(),
-            remote,
+            label: purpose.label(),
+            purpose,
             fetched: None,
             state: State::Idle(now),
             started: None,
@@ -168,36 +107,69 @@ impl Source {
         self.time_to_live
     }
 
-    /// The keys, if they may still be used.
-    pub(super) fn usable(&self, now: Timestamp) -> Option<&JwkSet> {
+    /// What it is kept for.
+    pub(super) const fn content(&self) -> Content {
+        self.purpose.content()
+    }
+
+    /// How long a request waits for it at most.
+    pub(super) const fn longest_wait(&self) -> Millis {
+        Millis(
+            self.purpose
+                .timeout_ms()
+                .saturating_mul(self.purpose.requests()),
+        )
+    }
+
+    /// What was fetched, if it may still be used.
+    fn usable(&self, now: Timestamp) -> Option<&Loaded> {
         let fetched = self.fetched.as_ref()?;
         let bound = fetched
             .at
             .after(self.time_to_live)
-            .after(Millis::from_seconds(self.remote.max_stale_secs));
-        (now <= bound).then_some(&fetched.keys)
+            .after(Millis::from_seconds(self.purpose.max_stale_secs()));
+        (now <= bound).then_some(&fetched.loaded)
     }
 
     /// The keys for a request that waits until `deadline` at most.
-    pub(super) fn keys(&self, now: Timestamp, deadline: Timestamp) -> Keys<'_> {
-        if let Some(keys) = self.usable(now) {
-            return Keys::Ready(keys);
+    pub(super) fn keys(&self, now: Timestamp, deadline: Timestamp) -> Availability<'_, JwkSet> {
+        match self.usable(now) {
+            Some(Loaded::Keys(keys)) => Availability::Ready(keys),
+            Some(Loaded::Revocations(_)) => Availability::Missing,
+            None => self.outlook(now, deadline),
         }
+    }
+
+    /// The list for a request that waits until `deadline` at most.
+    pub(super) fn revocations(
+        &self,
+        now: Timestamp,
+        deadline: Timestamp,
+    ) -> Availability<'_, RevocationList> {
+        match self.usable(now) {
+            Some(Loaded::Revocations(list)) => Availability::Ready(list),
+            Some(Loaded::Keys(_)) => Availability::Missing,
+            None => self.outlook(now, deadline),
+        }
+    }
+
+    /// Whether an answer is due in time where there is nothing to use.
+    fn outlook<T>(&self, now: Timestamp, deadline: Timestamp) -> Availability<'_, T> {
         let answer_due = match self.state {
             State::Idle(next) => next,
-            State::Fetching { .. } => now,
+            State::Between | State::Fetching { .. } => now,
         };
         if answer_due <= deadline {
-            Keys::Pending
+            Availability::Pending
         } else {
-            Keys::Missing
+            Availability::Missing
         }
     }
 
     /// Asks for a fetch because a key is unknown; whether one is under way or due now.
     pub(super) fn refetch(&mut self, now: Timestamp) -> bool {
         match self.state {
-            State::Fetching { .. } => true,
+            State::Between | State::Fetching { .. } => true,
             State::Idle(next) => {
                 let allowed = self
                     .started
@@ -212,39 +184,56 @@ impl Source {
     }
 
     /// Notices a clock that was set back: what happened later than now happened now, and the next
-    /// fetch is due. Otherwise keys would stay fresh for as long as the clock had been ahead.
+    /// fetch is due. Otherwise what was fetched would stay fresh for as long as the clock had been ahead.
     pub(super) fn handle_clock(&mut self, now: Timestamp) {
         if self.started.is_none_or(|started| started <= now) {
             return;
         }
         self.started = Some(now);
+        self.purpose.handle_clock(now);
         if let Some(fetched) = &mut self.fetched {
             fetched.at = fetched.at.min(now);
         }
+        let given_up = self.given_up(now);
         match &mut self.state {
             State::Idle(next) => *next = now,
-            State::Fetching { until, .. } => {
-                *until = now
-                    .after(Millis(self.remote.timeout_ms))
-                    .after(ANSWER_GRACE);
-            }
+            State::Between => {}
+            State::Fetching { until, .. } => *until = given_up,
         }
+    }
+
+    /// When a fetch that starts now is given up.
+    fn given_up(&self, now: Timestamp) -> Timestamp {
+        now.after(Millis(self.purpose.timeout_ms()))
+            .after(ANSWER_GRACE)
     }
 
     /// Whether a fetch should start now.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        matches!(self.state, State::Idle(next) if next <= now)
+        match self.state {
+            State::Idle(next) => next <= now,
+            State::Between => true,
+            State::Fetching { .. } => false,
+        }
     }
 
-    /// Notes that the fetch `id` has started.
-    pub(super) fn handle_started(&mut self, id: FetchId, now: Timestamp) {
-        self.started = Some(now);
+    /// Starts the fetch that is due under that name.
+    pub(super) fn start(&mut self, id: FetchId, now: Timestamp) -> Fetch {
+        if !matches!(self.state, State::Between) {
+            self.purpose.begin(now, self.time_to_live);
+            self.started = Some(now);
+        }
         self.state = State::Fetching {
             id,
-            until: now
-                .after(Millis(self.remote.timeout_ms))
-                .after(ANSWER_GRACE),
+            until: self.given_up(now),
         };
+        let (content, target) = self.purpose.request();
+        Fetch {
+            id,
+            content,
+            target,
+            timeout_ms: self.purpose.timeout_ms(),
+        }
     }
 
     /// Whether the fetch `id` is the one under way.
@@ -258,33 +247,41 @@ impl Source {
         answer: FetchAnswer<'_>,
         jitter: u64,
         now: Timestamp,
-    ) -> Result<&JwkSet, FetchFailure> {
-        let outcome = match answer {
-            FetchAnswer::NotSent => Err(FetchFailure::NotSent),
-            FetchAnswer::NoResponse => Err(FetchFailure::NoResponse),
-            FetchAnswer::Response { status: 200, body } => {
-                match JwkSet::parse(body, KeyOrigin::Remote) {
-                    Ok(keys) if keys.is_empty() => Err(FetchFailure::NoUsableKey),
-                    Ok(keys) => Ok(keys),
-                    Err(error) => Err(FetchFailure::Invalid(error)),
-                }
+    ) -> Settled {
+        let mut events = Vec::new();
+        match self.purpose.handle_answer(answer, now, &mut events) {
+            Step::Next => {
+                self.state = State::Between;
+                return Settled {
+                    events,
+                    is_over: false,
+                };
             }
-            FetchAnswer::Response { status, .. } => Err(FetchFailure::Status(status)),
-        };
-        match outcome {
-            Ok(keys) => {
+            Step::Done { loaded, url } => {
                 self.failures = 0;
                 self.last_failure = None;
                 self.stale_reported = false;
                 self.state = State::Idle(now.after(refresh_after(self.time_to_live, jitter)));
-                Ok(&self.fetched.insert(Fetched { keys, at: now }).keys)
+                events.push(loaded.event(url));
+                self.fetched = Some(Fetched { loaded, at: now });
             }
-            Err(failure) => {
-                self.state = State::Idle(now.after(pause(self.failures, jitter)));
+            Step::Failed(failed) => {
+                let pause = pause(self.failures, jitter);
+                self.state = State::Idle(now.after(pause));
                 self.failures = self.failures.saturating_add(1);
-                self.last_failure = Some(failure.clone());
-                Err(failure)
+                self.last_failure = Some(failed.failure.clone());
+                events.push(failed.told(Some(pause)));
             }
+        }
+        if self.turned_stale(now) {
+            events.push(Event::Stale {
+                content: self.purpose.content(),
+                url: self.label.clone(),
+            });
+        }
+        Settled {
+            events,
+            is_over: true,
         }
     }
 
@@ -297,12 +294,13 @@ impl Source {
     pub(super) fn next_event(&self) -> Timestamp {
         match self.state {
             State::Idle(next) => next,
+            State::Between => Timestamp::from_millis(0),
             State::Fetching { until, .. } => until,
         }
     }
 
-    /// Whether stale keys came into use since the last call; true once for each outage.
-    pub(super) fn turned_stale(&mut self, now: Timestamp) -> bool {
+    /// Whether something stale came into use since the last call; true once for each outage.
+    fn turned_stale(&mut self, now: Timestamp) -> bool {
         let stale = self
             .fetched
             .as_ref()
@@ -313,7 +311,7 @@ impl Source {
     }
 }
 
-/// When keys are refreshed: between 80 % and 90 % of their time to live.
+/// When something fetched is refreshed: between 80 % and 90 % of their time to live.
 fn refresh_after(time_to_live: Millis, jitter: u64) -> Millis {
     let share = jitter.min(1000).saturating_add(8000);
     Millis(

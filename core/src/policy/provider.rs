@@ -13,7 +13,7 @@ use super::requirements::Collector;
 use super::source;
 use super::url::JwksUrl;
 use super::value;
-use crate::config::{self, CACHE_TTL_VARIABLE, KeySource, RemoteJwks};
+use crate::config::{self, CACHE_TTL_VARIABLE, KeySource, Remote};
 use crate::jose::Algorithm;
 
 /// The fields of which a provider has exactly one.
@@ -98,6 +98,7 @@ impl Compiler<'_> {
                     .unwrap_or(source::DEFAULT_REQUIRE_EXPIRATION),
                 token_sources: token_sources?,
                 keys: keys.source,
+                revocation: config::Revocation::default(),
             },
             url: keys.url,
         })
@@ -305,7 +306,7 @@ impl Compiler<'_> {
         };
         let asymmetric = algorithms(|algorithm| !algorithm.is_symmetric());
         Some(Keys {
-            source: KeySource::Remote(RemoteJwks {
+            source: KeySource::Remote(Remote {
                 url: text.into(),
                 cluster,
                 scheme: url.scheme.into(),
@@ -381,6 +382,11 @@ fn require(requirements: &mut Collector, provider: &config::Provider, url: Optio
                 requirements.cluster(&remote.cluster, url, &provider.name);
             }
             if remote.cache_ttl_secs.is_none() {
+                requirements.cache_ttl();
+            }
+        }
+        KeySource::Discovery(discovery) => {
+            if discovery.cache_ttl_secs.is_none() {
                 requirements.cache_ttl();
             }
         }

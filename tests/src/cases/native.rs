@@ -67,12 +67,9 @@ impl<'s> Bed<'s> {
     pub fn fetch_all(&mut self) -> usize {
         let mut answered = 0;
         while let Some(fetch) = self.engine.poll_fetch(self.now) {
-            let body = self.setting.jwks(&fetch.remote.url).as_bytes();
-            self.engine.handle_answer(
-                fetch.id,
-                FetchAnswer::Response { status: 200, body },
-                self.now,
-            );
+            let body = self.setting.jwks(&fetch.target.url).as_bytes();
+            let answer = FetchAnswer::response(200, body);
+            self.engine.handle_answer(fetch.id, answer, self.now);
             answered += 1;
         }
         answered

@@ -13,15 +13,12 @@ fn warm() -> Bed {
 fn keys_are_fetched_before_the_first_request() {
     let mut bed = Bed::new(config(&remote()));
     let fetch = bed.engine.poll_fetch(bed.now).unwrap();
-    assert_eq!(fetch.remote.authority, "idp.example.com");
+    assert_eq!(fetch.target.authority, "idp.example.com");
     assert_eq!(bed.fetch(), None, "one fetch at a time");
     let body = jwks(&[1]).to_string();
     bed.engine.handle_answer(
         fetch.id,
-        FetchAnswer::Response {
-            status: 200,
-            body: body.as_bytes(),
-        },
+        FetchAnswer::response(200, body.as_bytes()),
         bed.now,
     );
     assert_eq!(
@@ -68,14 +65,8 @@ fn a_request_waits_no_longer_than_its_bound() {
     assert_eq!(bed.fate_of(id), Fate::Denied("jwks_unavailable"));
     // The answer comes too late for the request, and it is not lost for the next one.
     let body = jwks(&[1]).to_string();
-    bed.engine.handle_answer(
-        fetch,
-        FetchAnswer::Response {
-            status: 200,
-            body: body.as_bytes(),
-        },
-        bed.now,
-    );
+    bed.engine
+        .handle_answer(fetch, FetchAnswer::response(200, body.as_bytes()), bed.now);
     assert!(bed.get(&good(1)).is_allowed());
 }
 
@@ -89,14 +80,8 @@ fn a_fetch_without_answer_is_given_up() {
     let next = bed.fetch().unwrap();
     assert_ne!(lost, next);
     // The answer of the one that was given up changes nothing.
-    bed.engine.handle_answer(
-        lost,
-        FetchAnswer::Response {
-            status: 500,
-            body: b"",
-        },
-        bed.now,
-    );
+    bed.engine
+        .handle_answer(lost, FetchAnswer::response(500, &b""[..]), bed.now);
     assert_eq!(bed.events(), Vec::<String>::new());
 }
 
@@ -143,50 +128,28 @@ fn every_bad_answer_is_named_and_lets_nobody_in() {
         (FetchAnswer::NotSent, "did not send", "jwks_unavailable"),
         (FetchAnswer::NoResponse, "no response", "jwks_unavailable"),
         (
-            FetchAnswer::Response {
-                status: 500,
-                body: b"",
-            },
+            FetchAnswer::response(500, &b""[..]),
             "status 500",
             "jwks_unavailable",
         ),
         (
-            FetchAnswer::Response {
-                status: 302,
-                body: b"",
-            },
+            FetchAnswer::response(302, &b""[..]),
             "status 302",
             "jwks_unavailable",
         ),
+        (FetchAnswer::response(200, &b""[..]), "", "jwks_unavailable"),
         (
-            FetchAnswer::Response {
-                status: 200,
-                body: b"",
-            },
+            FetchAnswer::response(200, &b"<html>"[..]),
             "",
             "jwks_unavailable",
         ),
         (
-            FetchAnswer::Response {
-                status: 200,
-                body: b"<html>",
-            },
-            "",
-            "jwks_unavailable",
-        ),
-        (
-            FetchAnswer::Response {
-                status: 200,
-                body: b"{\"keys\":[]}",
-            },
+            FetchAnswer::response(200, &br#"{"keys":[]}"#[..]),
             "no key",
             "jwks_unusable",
         ),
         (
-            FetchAnswer::Response {
-                status: 200,
-                body: private.as_bytes(),
-            },
+            FetchAnswer::response(200, private.as_bytes()),
             "no key",
             "jwks_unusable",
         ),
@@ -194,7 +157,7 @@ fn every_bad_answer_is_named_and_lets_nobody_in() {
     for (answer, log, reason) in cases {
         let mut bed = Bed::new(config(&remote()));
         let id = bed.get(&good(1)).waits();
-        bed.serve(answer);
+        bed.serve(answer.clone());
         let events = bed.events();
         assert!(
             events[0].starts_with("no keys from https://idp.example.com/jwks: "),
@@ -206,7 +169,7 @@ fn every_bad_answer_is_named_and_lets_nobody_in() {
         // With keys from before, the same answer costs nothing.
         let mut bed = warm();
         bed.advance(280_000);
-        bed.serve(answer);
+        bed.serve(answer.clone());
         assert!(bed.get(&good(1)).is_allowed(), "{answer:?}");
     }
 }
@@ -368,10 +331,7 @@ fn a_request_waits_for_each_source_that_may_have_its_key() {
     let mut bed = Bed::new(policy);
     let serve = |bed: &mut Bed, id, keys: &[u8]| {
         let body = jwks(keys).to_string();
-        let answer = FetchAnswer::Response {
-            status: 200,
-            body: body.as_bytes(),
-        };
+        let answer = FetchAnswer::response(200, body.as_bytes());
         bed.engine.handle_answer(id, answer, bed.now);
     };
     let (first, second) = (bed.fetch().unwrap(), bed.fetch().unwrap());

@@ -115,10 +115,7 @@ impl Bed {
 
     fn serve_keys(&mut self, keys: &[u8]) {
         let body = jwks(keys).to_string();
-        self.serve(FetchAnswer::Response {
-            status: 200,
-            body: body.as_bytes(),
-        });
+        self.serve(FetchAnswer::response(200, body.as_bytes()));
     }
 
     fn fates(&mut self) -> Vec<(RequestId, Fate)> {
