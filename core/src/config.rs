@@ -194,6 +194,12 @@ pub struct App {
     pub path: String,
     /// What holds where no route matches.
     pub auth: Auth,
+    /// Whether a CORS preflight passes without a token.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub bypass_cors_preflight: bool,
+    /// In which order the routes are asked.
+    #[serde(default, skip_serializing_if = "RouteOrder::is_most_specific")]
+    pub route_order: RouteOrder,
     /// Parts of the app with a policy of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
@@ -203,20 +209,89 @@ pub struct App {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// The path below the app's, in normal form: `/health`; for everything below too, `prefix` is set.
+    /// The path below the app's, in normal form (`/health`), or a regular expression if `path_kind` says so.
     pub path: String,
-    /// Whether paths below `path` belong to the route as well.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub prefix: bool,
+    /// How the path of a request is compared with `path`.
+    #[serde(default, skip_serializing_if = "PathKind::is_exact")]
+    pub path_kind: PathKind,
     /// The methods of the route, case-sensitive (RFC 9110 §9.1). Empty: every method.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
+    /// Conditions on headers, all of which have to hold. Names are in lower case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<Condition>,
+    /// Conditions on parameters of the query, all of which have to hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<Condition>,
     /// What holds here.
     pub auth: Auth,
 }
 
+/// How the path of a request, below that of its app, is compared with that of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathKind {
+    /// It is the same, or the same with a slash at the end.
+    #[default]
+    Exact,
+    /// It is the same or lies below.
+    Below,
+    /// It begins with the same bytes.
+    Prefix,
+    /// It matches a regular expression as a whole, with or without the slash at its end.
+    Regex,
+}
+
+impl PathKind {
+    fn is_exact(&self) -> bool {
+        *self == Self::Exact
+    }
+}
+
+/// In which order the routes of an app are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "policy", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RouteOrder {
+    /// The most specific one decides, wherever it stands.
+    #[default]
+    MostSpecific,
+    /// The first one in the order of the policy decides.
+    FirstMatch,
+}
+
+impl RouteOrder {
+    fn is_most_specific(&self) -> bool {
+        *self == Self::MostSpecific
+    }
+}
+
+/// A condition on a header or on a parameter of the query.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// Of the header or parameter.
+    pub name: String,
+    /// What has to be with it.
+    pub test: ConditionTest,
+}
+
+/// What has to be with a header or parameter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConditionTest {
+    /// It is there.
+    Present,
+    /// It is not there.
+    Absent,
+    /// It is there, and its value fulfils this.
+    Matches(TextMatch),
+    /// It is there, and its value does not fulfil this.
+    Differs(TextMatch),
+}
+
 /// A condition on a text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextMatch {
     /// How the text is compared.
@@ -233,7 +308,7 @@ pub struct TextMatch {
 pub const MAX_TEXT_MATCH_BYTES: usize = 1024;
 
 /// How a text is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextMatchKind {
     /// The whole text.

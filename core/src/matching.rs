@@ -3,14 +3,26 @@
 //! The host chooses first: an exact pattern before a wildcard, a longer wildcard before a shorter,
 //! `*` last. Among the apps of one host pattern the longest path prefix wins, on segment boundaries.
 //! Where the apps of a more specific host have no such path, the next less specific host is asked.
-//! Inside the app the most specific route wins; where none matches, the app's own policy holds.
+//! Inside the app the most specific route wins, or the first one where the app says so; where none
+//! matches, the app's own policy holds.
+//!
+//! What a request says may be read in several ways: its path, repeated headers, its query. Where the
+//! readings lead to different rules, no rule is chosen.
+
+mod condition;
+mod route;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::config::App;
 use crate::path::{NormalPath, PathError};
+use crate::regex::RegexError;
+use crate::request::Request;
+use crate::text_match::TextMatchError;
+use route::{Belongs, RoutePattern};
 
 /// An index into the apps of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +45,46 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MatchError {
+    /// A pseudo-header is missing or stands more than once.
+    PseudoHeader(&'static str),
     /// The authority is no host with an optional port.
     Authority,
     /// The path has no normal form.
     Path(PathError),
     /// Services may read the path in two ways, and the ways lead to different rules.
     Ambiguous,
+    /// Services may read a header or a parameter of the query in two ways, and the ways lead to
+    /// different rules.
+    AmbiguousCondition,
+}
+
+/// Why an app cannot be matched. `compile-policy` refuses such a one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MatcherError {
+    /// The path of a route is no regular expression that can be used.
+    Path(RegexError),
+    /// A condition of a route cannot be used.
+    Condition(TextMatchError),
+}
+
+impl fmt::Display for MatcherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(error) => write!(f, "the path of a route cannot be used: {error}"),
+            Self::Condition(error) => write!(f, "a condition of a route cannot be used: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for MatcherError {}
+
+/// What a route is compared with, but for the path.
+#[derive(Debug)]
+struct Sought<'r> {
+    method: &'r [u8],
+    query: &'r [u8],
+    request: &'r Request<'r>,
 }
 
 /// The apps of a configuration, ordered for matching.
@@ -67,21 +113,16 @@ struct AppRoutes {
     routes: Vec<RoutePattern>,
 }
 
-#[derive(Debug)]
-struct RoutePattern {
-    index: RouteIndex,
-    /// Decoded, without a slash at the end.
-    path: Vec<u8>,
-    prefix: bool,
-    methods: Vec<String>,
-}
-
 impl Matcher {
     /// Orders the apps of a configuration. Where two apps have the same host pattern and path, which
     /// `compile-policy` refuses, the first one counts.
-    pub fn new(apps: &[App]) -> Self {
+    ///
+    /// # Errors
+    /// Returns the index of an app that cannot be matched, and why.
+    pub fn new(apps: &[App]) -> Result<Self, (AppIndex, MatcherError)> {
         let mut matcher = Self::default();
         for (index, app) in apps.iter().enumerate() {
+            let index = AppIndex(index);
             let prefix = decoded(&app.path);
             for host in &app.hosts {
                 let paths = match host.strip_prefix('*') {
@@ -89,67 +130,71 @@ impl Matcher {
                     Some("") => &mut matcher.any,
                     Some(suffix) => matcher.wildcard.entry(suffix.into()).or_default(),
                 };
-                paths.insert(&prefix, AppIndex(index));
+                paths.insert(&prefix, index);
             }
-            let mut routes: Vec<_> = app
-                .routes
-                .iter()
-                .enumerate()
-                .map(|(index, route)| RoutePattern {
-                    index: RouteIndex(index),
-                    path: decoded(&route.path),
-                    prefix: route.prefix,
-                    methods: route.methods.clone(),
-                })
-                .collect();
-            // A longer path is more specific, then an exact path, then a list of methods.
-            routes.sort_by_key(|route| {
-                (
-                    core::cmp::Reverse(route.path.len()),
-                    route.prefix,
-                    route.methods.is_empty(),
-                )
-            });
+            let routes =
+                route::ordered(&app.routes, app.route_order).map_err(|error| (index, error))?;
             matcher.apps.push(AppRoutes {
                 prefix: prefix.len(),
                 routes,
             });
         }
-        matcher
+        Ok(matcher)
     }
 
     /// The rule for a request; `None` when no app matches.
     ///
     /// # Errors
-    /// Returns why the path cannot be trusted to mean one thing.
-    pub fn rule(
-        &self,
-        authority: &[u8],
-        target: &[u8],
-        method: &[u8],
-    ) -> Result<Option<Rule>, MatchError> {
+    /// Returns why the request cannot be trusted to mean one thing.
+    pub fn rule(&self, request: &Request<'_>) -> Result<Option<Rule>, MatchError> {
+        let single =
+            |name: &'static str| request.single(name).ok_or(MatchError::PseudoHeader(name));
+        let (method, authority, target) =
+            (single(":method")?, single(":authority")?, single(":path")?);
         let host = hostname(authority).ok_or(MatchError::Authority)?;
         let path = NormalPath::parse(target).map_err(MatchError::Path)?;
-        let rule = self.find(&host, path.decoded(), method);
-        let agrees = |reading: &Vec<u8>| self.find(&host, reading, method) == rule;
-        match path.other_readings().iter().all(agrees) {
-            true => Ok(rule),
-            false => Err(MatchError::Ambiguous),
+        let sought = Sought {
+            method,
+            query: query(target),
+            request,
+        };
+        let rule = self.find(&host, path.decoded(), &sought)?;
+        for reading in path.other_readings() {
+            if self.find(&host, reading, &sought) != Ok(rule) {
+                return Err(MatchError::Ambiguous);
+            }
         }
+        Ok(rule)
     }
 
-    fn find(&self, host: &str, path: &[u8], method: &[u8]) -> Option<Rule> {
-        let app = self
+    fn find(
+        &self,
+        host: &str,
+        path: &[u8],
+        sought: &Sought<'_>,
+    ) -> Result<Option<Rule>, MatchError> {
+        let found = self
             .hosts(host)
-            .find_map(|paths| paths.longest_prefix(path))?;
-        let routes = self.apps.get(app.0)?;
+            .find_map(|paths| paths.longest_prefix(path))
+            .and_then(|app| Some((app, self.apps.get(app.0)?)));
+        let Some((app, routes)) = found else {
+            return Ok(None);
+        };
         let below = path.get(routes.prefix..).unwrap_or_default();
-        let route = routes
-            .routes
-            .iter()
-            .find(|route| route.matches(below, method))
-            .map(|route| route.index);
-        Some(Rule { app, route })
+        // Every route before the one that matches was ruled out, or else there are two rules that may be meant.
+        for route in &routes.routes {
+            match route.belongs(below, sought) {
+                Belongs::No => {}
+                Belongs::Open(error) => return Err(error),
+                Belongs::Yes => {
+                    return Ok(Some(Rule {
+                        app,
+                        route: Some(route.index),
+                    }));
+                }
+            }
+        }
+        Ok(Some(Rule { app, route: None }))
     }
 
     /// The apps whose host pattern matches, the most specific pattern first.
@@ -194,22 +239,6 @@ fn segment_ends(path: &[u8]) -> impl Iterator<Item = usize> {
         .chain(Some(path.len()).filter(|length| *length > 1))
 }
 
-impl RoutePattern {
-    fn matches(&self, below: &[u8], method: &[u8]) -> bool {
-        let path_matches = match below.strip_prefix(self.path.as_slice()) {
-            Some(b"" | b"/") => true,
-            Some([b'/', ..]) => self.prefix,
-            _ => false,
-        };
-        path_matches
-            && (self.methods.is_empty()
-                || self
-                    .methods
-                    .iter()
-                    .any(|allowed| allowed.as_bytes() == method))
-    }
-}
-
 /// A path of the configuration as requests are matched against it: decoded, without a slash at the end.
 /// One without normal form, which `compile-policy` refuses, matches nothing.
 fn decoded(path: &str) -> Vec<u8> {
@@ -220,6 +249,12 @@ fn decoded(path: &str) -> Vec<u8> {
         }
         Err(_) => path.as_bytes().to_vec(),
     }
+}
+
+/// What stands behind the first `?` of a request's target.
+fn query(target: &[u8]) -> &[u8] {
+    let mut parts = target.splitn(2, |byte| *byte == b'?');
+    parts.nth(1).unwrap_or_default()
 }
 
 /// The host of an authority in lower case, without its port; `None` for what is not `host[:port]`.

@@ -150,7 +150,7 @@ fn cut_parameters(path: &[u8]) -> Vec<u8> {
 }
 
 /// Decodes those escapes whose byte is `wanted`; what is no escape stays as it is.
-fn decode(path: &[u8], wanted: impl Fn(u8) -> bool) -> Vec<u8> {
+pub(crate) fn decode(path: &[u8], wanted: impl Fn(u8) -> bool) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some((first, behind)) = rest.split_first() {
@@ -181,7 +181,7 @@ pub(crate) fn escaped_byte(text: &[u8]) -> Option<u8> {
 }
 
 /// The characters that never need an escape (RFC 3986 §2.3).
-const fn is_unreserved(byte: u8) -> bool {
+pub(crate) const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 

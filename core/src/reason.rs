@@ -103,6 +103,8 @@ reasons! {
         "Bad Request" "The request has no single method, path or host, its host is none, or its path has no normal form.";
     PathAmbiguous "path_ambiguous" 400 None Client
         "Bad Request" "Services may read the path in two ways that different rules hold for.";
+    ConditionAmbiguous "condition_ambiguous" 400 None Client
+        "Bad Request" "A header or query parameter that a route has a condition on is repeated, or encoded in a way that services read differently, and different rules hold for the readings.";
     NoAppMatched "no_app_matched" 404 None Client
         "Not Found" "No app of the policy matches the host and path.";
     TokenMissing "token_missing" 401 Bearer Client

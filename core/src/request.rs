@@ -45,6 +45,15 @@ impl<'r> Request<'r> {
         }
     }
 
+    /// Whether it is a CORS preflight (Fetch §3.3.2): `OPTIONS` with one `Origin` and one
+    /// `Access-Control-Request-Method`, neither of them empty.
+    pub fn is_cors_preflight(&self) -> bool {
+        let has = |name| self.single(name).is_some_and(|value| !value.is_empty());
+        self.single(":method") == Some(b"OPTIONS")
+            && has("origin")
+            && has("access-control-request-method")
+    }
+
     /// The names, as the request spells them, that a service might take for one of `protected`:
     /// see [`fold_header_name`]. Each spelling once.
     ///
@@ -61,6 +70,15 @@ impl<'r> Request<'r> {
         }
         found
     }
+}
+
+/// Whether services may fold a header name to `folded`, which [`fold_header_name`] made.
+pub(crate) fn folds_to(name: &[u8], folded: &[u8]) -> bool {
+    name.len() == folded.len()
+        && name
+            .iter()
+            .zip(folded)
+            .all(|(byte, folded)| fold_header_byte(*byte) == *folded)
 }
 
 /// A header name in the form in which services that fold names compare them: lower case, and `-` for

@@ -108,6 +108,15 @@ impl TextMatcher {
         }
     }
 
+    /// What [`matches`](Self::matches) says, or `None` where another way to read the bytes might say otherwise: a
+    /// regular expression takes characters, and services read what is not UTF-8 in ways of their own.
+    pub fn judge(&self, text: &[u8]) -> Option<bool> {
+        match &self.test {
+            Test::Regex(_) if core::str::from_utf8(text).is_err() => None,
+            _ => Some(self.matches(text)),
+        }
+    }
+
     fn same(&self, text: &[u8], wanted: &str) -> bool {
         match self.ignore_case {
             true => text.eq_ignore_ascii_case(wanted.as_bytes()),

@@ -67,6 +67,8 @@ pub enum Denial {
     Path(PathError),
     /// Two readings of the path lead to two rules.
     PathAmbiguous,
+    /// Two readings of a header or query parameter that a route has a condition on lead to two rules.
+    ConditionAmbiguous,
     /// No app matches.
     NoAppMatched,
     /// No bearer token.
@@ -171,6 +173,7 @@ impl Denial {
         match self {
             Self::PseudoHeader(_) | Self::Authority | Self::Path(_) => Reason::RequestMalformed,
             Self::PathAmbiguous => Reason::PathAmbiguous,
+            Self::ConditionAmbiguous => Reason::ConditionAmbiguous,
             Self::NoAppMatched => Reason::NoAppMatched,
             Self::TokenMissing => Reason::TokenMissing,
             Self::TokenRepeated | Self::TokenSourceRepeated { .. } => Reason::TokenRepeated,
@@ -260,6 +263,9 @@ impl fmt::Display for Denial {
             Self::Authority => f.write_str("the authority is not a host with an optional port"),
             Self::Path(error) => error.fmt(f),
             Self::PathAmbiguous => f.write_str("two readings of the path lead to two rules"),
+            Self::ConditionAmbiguous => {
+                f.write_str("two readings of a header or query parameter lead to two rules")
+            }
             Self::NoAppMatched => f.write_str("no app has this host and path"),
             Self::TokenMissing => f.write_str("no `Authorization: Bearer` in the request"),
             Self::TokenRepeated => f.write_str("more than one token in the request"),

@@ -106,6 +106,7 @@ enum ProviderKeys {
 struct App {
     slug: String,
     auth: Auth,
+    bypass_cors_preflight: bool,
     routes: Vec<AppRoute>,
 }
 
@@ -283,6 +284,9 @@ impl Engine {
             return Some(Decision::denied(Some(rule), Denial::Internal));
         };
         let mut remove = self.identity_headers(request);
+        if self.bypasses(rule, request) {
+            return Some(Decision::allowed(rule, remove, Vec::new()));
+        }
         let Auth::Jwt(auth) = auth else {
             return Some(Decision::allowed(rule, remove, Vec::new()));
         };
@@ -375,16 +379,19 @@ impl Engine {
     }
 
     fn match_rule(&self, request: &Request<'_>) -> Result<Option<Rule>, Denial> {
-        let single = |name: &'static str| request.single(name).ok_or(Denial::PseudoHeader(name));
-        let (method, authority, path) =
-            (single(":method")?, single(":authority")?, single(":path")?);
-        self.matcher
-            .rule(authority, path, method)
-            .map_err(|error| match error {
-                MatchError::Authority => Denial::Authority,
-                MatchError::Path(error) => Denial::Path(error),
-                MatchError::Ambiguous => Denial::PathAmbiguous,
-            })
+        self.matcher.rule(request).map_err(|error| match error {
+            MatchError::PseudoHeader(name) => Denial::PseudoHeader(name),
+            MatchError::Authority => Denial::Authority,
+            MatchError::Path(error) => Denial::Path(error),
+            MatchError::Ambiguous => Denial::PathAmbiguous,
+            MatchError::AmbiguousCondition => Denial::ConditionAmbiguous,
+        })
+    }
+
+    /// Whether a request passes whatever its rule asks for: a browser sends a CORS preflight without any token.
+    fn bypasses(&self, rule: Rule, request: &Request<'_>) -> bool {
+        let app = self.apps.get(rule.app.0);
+        app.is_some_and(|app| app.bypass_cors_preflight) && request.is_cors_preflight()
     }
 
     /// The headers of a request that a service might take for the verified identity, whatever app it is

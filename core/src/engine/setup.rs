@@ -5,6 +5,7 @@
 //! the proxy can tell.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -12,9 +13,9 @@ use core::fmt;
 use super::content::{Discovered, Purpose};
 use super::source::Source;
 use super::{App, AppRoute, Engine, Provider, ProviderKeys, SourceIndex};
-use crate::config::{self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, KeySource};
+use crate::config::{self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, KeySource, PathKind};
 use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError};
-use crate::matching::Matcher;
+use crate::matching::{Matcher, MatcherError};
 use crate::request::fold_header_name;
 use crate::revocation::{Entry, RevocationError, RevocationList};
 use crate::time::Timestamp;
@@ -36,6 +37,13 @@ pub enum SetupError {
         place: String,
         /// What is wrong.
         problem: &'static str,
+    },
+    /// A route that no request can be compared with.
+    Matching {
+        /// The app.
+        app: String,
+        /// Why.
+        error: MatcherError,
     },
     /// A JWK set that the engine cannot read.
     Keys {
@@ -88,6 +96,7 @@ impl fmt::Display for SetupError {
                  compile the policy with the `nexusctl` of the same release"
             ),
             Self::Inconsistent { place, problem } => write!(f, "`{place}` {problem}"),
+            Self::Matching { app, error } => write!(f, "`{app}` cannot be matched: {error}"),
             Self::Keys { provider, error } => {
                 write!(
                     f,
@@ -170,7 +179,13 @@ pub(super) fn build(
         check_app(app, providers.len())?;
     }
     Ok(Engine {
-        matcher: Matcher::new(&config.apps),
+        matcher: Matcher::new(&config.apps).map_err(|(app, error)| SetupError::Matching {
+            app: config
+                .apps
+                .get(app.0)
+                .map_or_else(String::new, |app| app.slug.clone()),
+            error,
+        })?,
         unmatched: config.unmatched,
         protected: identity_headers(&config.apps),
         apps: config.apps.into_iter().map(read_app).collect(),
@@ -405,6 +420,7 @@ fn read_app(app: config::App) -> App {
     App {
         slug: app.slug,
         auth: app.auth,
+        bypass_cors_preflight: app.bypass_cors_preflight,
         routes: app
             .routes
             .into_iter()
@@ -416,15 +432,27 @@ fn read_app(app: config::App) -> App {
     }
 }
 
-/// A route as the policy writes it: `GET,HEAD /files/*`.
+/// A route as the policy writes it, with the names that it has conditions on: `GET,HEAD /files/* [x-env, ?v]`.
 fn label(route: &config::Route) -> String {
     let mut label = route.methods.join(",");
     if !label.is_empty() {
         label.push(' ');
     }
     label.push_str(&route.path);
-    if route.prefix {
-        label.push_str(if route.path.ends_with('/') { "*" } else { "/*" });
+    match route.path_kind {
+        PathKind::Exact | PathKind::Regex => {}
+        PathKind::Below if route.path.ends_with('/') => label.push('*'),
+        PathKind::Below => label.push_str("/*"),
+        PathKind::Prefix => label.push('*'),
+    }
+    let headers = route.headers.iter().map(|header| header.name.clone());
+    let query = route
+        .query
+        .iter()
+        .map(|parameter| format!("?{}", parameter.name));
+    let conditions: Vec<_> = headers.chain(query).collect();
+    if !conditions.is_empty() {
+        label.push_str(&format!(" [{}]", conditions.join(", ")));
     }
     label
 }

@@ -58,6 +58,8 @@ impl Compiler<'_> {
             hosts: hosts.into_iter().map(|(host, _)| host).collect(),
             path: path?,
             auth: auth?,
+            bypass_cors_preflight: app.bypass_cors_preflight,
+            route_order: app.route_order,
             routes: routes?,
         })
     }

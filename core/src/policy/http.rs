@@ -150,6 +150,25 @@ fn parse_header_name(header: &str, example: &str) -> Result<String, Fault> {
     Ok(header.to_ascii_lowercase())
 }
 
+/// A header that a route may have a condition on, in lower case.
+pub(super) fn parse_condition_header(header: &str) -> Result<String, Fault> {
+    let name = header.to_ascii_lowercase();
+    let instead = match name.as_str() {
+        ":method" => "methods have a field of their own, `methods`",
+        ":path" => "paths have fields of their own, `path` and `path_regex`",
+        ":authority" | "host" => "hosts belong to the app, in `hosts`",
+        _ if name.starts_with(':') => "a condition is on a header such as `x-env`",
+        _ => "",
+    };
+    if !instead.is_empty() {
+        return Err(Fault::new("is part of the request line, not a header").hint(instead));
+    }
+    if name.is_empty() || !name.bytes().all(is_token_byte) {
+        return Err(Fault::new("is not a header name").hint("such as `x-env`"));
+    }
+    Ok(name)
+}
+
 /// Why a header, in lower case and with `-` for `_`, is not free to carry a claim.
 fn reserved(name: &str) -> Option<&'static str> {
     Some(match name {

@@ -11,6 +11,7 @@ mod app;
 mod auth;
 mod check;
 mod compiler;
+mod condition;
 mod diagnostic;
 mod form;
 mod http;

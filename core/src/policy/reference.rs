@@ -7,14 +7,17 @@ use alloc::vec::Vec;
 use super::schema::{self, Definitions, Field, Shape};
 
 /// The objects of the language in the order in which one meets them, and where each stands.
-const SECTIONS: [(&str, &str, &str); 7] = [
+const SECTIONS: &[(&str, &str, &str)] = &[
     ("Policy", "policy", "Policy"),
     ("App", "app", "App"),
     ("Route", "route", "Route"),
+    ("HeaderCondition", "header-condition", "Header condition"),
+    ("QueryCondition", "query-condition", "Query condition"),
     ("AccessPolicy", "access-policy", "Access policy"),
     ("Auth", "auth", "Auth"),
     ("Provider", "provider", "Provider"),
     ("TokenSource", "token-source", "Token source"),
+    ("TextCondition", "text-condition", "Text condition"),
 ];
 
 /// The reference: a table of the fields of each object, with type, range, default and meaning. The same

@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::config::{MAX_TEXT_MATCH_BYTES, Unmatched};
+use crate::config::{MAX_TEXT_MATCH_BYTES, RouteOrder, Unmatched};
 use crate::jose::Algorithm;
 
 /// Leeway for `exp` and `nbf` where the policy does not say, in seconds: that of Envoy's `jwt_authn`.
@@ -84,8 +84,29 @@ pub struct App {
     pub routing_mode: RoutingMode,
     /// What holds where no route matches.
     pub default_policy: AccessPolicy,
-    /// Parts of the app with a policy of their own. The most specific one decides: a longer path goes
-    /// before a shorter one, an exact path before `/*`, one with `methods` before one without.
+    /// Whether a CORS preflight passes without a token: `OPTIONS` with one `Origin` and one
+    /// `Access-Control-Request-Method`, both not empty. No other request passes by this.
+    #[serde(default)]
+    pub bypass_cors_preflight: bool,
+    /// Paths that everybody may use, written as the `path` of a route is: as routes with `auth_type` `none`, which
+    /// is what they become. No route may have the same path. With `route_order` `first_match` they go before
+    /// all routes.
+    #[serde(default)]
+    #[schemars(extend("default" = []))]
+    pub excluded_paths: Vec<String>,
+    /// Which of several routes for a request decides.
+    #[serde(default)]
+    #[schemars(extend("default" = "most_specific"))]
+    pub route_order: RouteOrder,
+    /// Parts of the app with a policy of their own. The most specific one decides, unless `route_order` says
+    /// otherwise: a path without `*` goes before a `path_regex`, that before a path with `*`, and of those the
+    /// longer one before the shorter, `/x/*` before `/x*`; for the same path, one with `methods` before one
+    /// without, then one with more conditions in `headers`, then one with more in `query`. What is left, and two
+    /// expressions in `path_regex`, goes in the order of the list.
+    ///
+    /// A request that services may read in two ways (dot segments, duplicate slashes, parameters behind `;`,
+    /// needless or double percent-encoding, a repeated header or query parameter), for which different
+    /// routes would decide, is answered 400.
     #[serde(default)]
     #[schemars(extend("default" = []))]
     pub routes: Vec<Route>,
@@ -100,19 +121,77 @@ pub enum RoutingMode {
     PassThrough,
 }
 
-/// A part of an app with a policy of its own.
+/// A part of an app with a policy of its own. It has `path` or `path_regex`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// A path below the app's `gateway_path`: `/health` is that path alone, with or without a slash at
-    /// the end; `/files/*` is `/files` and everything below it; `/*` is the whole app.
+    /// the end; `/files/*` is `/files` and everything below it; `/v*` is every path that begins with `/v`; `/*` is
+    /// the whole app.
     #[schemars(regex(pattern = "^/"))]
-    pub path: String,
+    pub path: Option<String>,
+    /// A regular expression (as `regex` of a condition) for the whole path below the app's `gateway_path`: decoded,
+    /// without dot segments, duplicate slashes and query, beginning with `/`; a slash at the end may be left
+    /// out of account.
+    #[schemars(length(min = 1, max = MAX_TEXT_MATCH_BYTES))]
+    pub path_regex: Option<String>,
     /// The methods of the route, in upper case. Every method when left out; `GET` does not include `HEAD`.
     #[schemars(length(min = 1))]
     pub methods: Option<Vec<String>>,
+    /// Conditions on headers. All of them have to hold for a request to belong to the route. Clients write headers
+    /// themselves: a condition tells requests apart, it proves nothing.
+    #[serde(default)]
+    #[schemars(extend("default" = []), length(max = MAX_CONDITIONS))]
+    pub headers: Vec<HeaderCondition>,
+    /// Conditions on parameters of the query. All of them have to hold for a request to belong to the route.
+    #[serde(default)]
+    #[schemars(extend("default" = []), length(max = MAX_CONDITIONS))]
+    pub query: Vec<QueryCondition>,
     /// What holds here. It replaces the app's `default_policy` as a whole.
     pub policy: AccessPolicy,
+}
+
+/// The most conditions on headers, and on parameters of the query, that a route may have.
+pub const MAX_CONDITIONS: usize = 16;
+
+/// A condition on a header: its name, and either `present` or one way to compare its value. A header that is not
+/// there fulfils no comparison, inverted or not. One that stands several times has to fulfil the condition
+/// with each of its values and with all of them joined by commas; where they disagree, and in
+/// spellings that services take for the same name (`x_env` for `x-env`), see `routes`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderCondition {
+    /// The name of the header. Case does not matter.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// Whether the header has to be there (`true`) or must not (`false`), whatever its value.
+    pub present: Option<bool>,
+    /// Whether the comparison must fail for the condition to hold. The header has to be there all the same.
+    #[serde(default)]
+    pub invert: bool,
+    /// How its value is compared.
+    #[serde(flatten)]
+    pub text: TextCondition,
+}
+
+/// A condition on a parameter of the query: its name, and either `present` or one way to compare its value.
+/// A parameter that is not there fulfils no comparison, inverted or not. Names and values are
+/// percent-decoded, and `+` is a space. One that stands several times has to fulfil the condition with each of
+/// its values; where they disagree, or services may read the query in another way, see `routes`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueryCondition {
+    /// The name of the parameter, decoded. Case matters.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// Whether the parameter has to be there (`true`) or must not (`false`), whatever its value.
+    pub present: Option<bool>,
+    /// Whether the comparison must fail for the condition to hold. The parameter has to be there all the same.
+    #[serde(default)]
+    pub invert: bool,
+    /// How its value is compared.
+    #[serde(flatten)]
+    pub text: TextCondition,
 }
 
 /// What a request has to fulfil.

@@ -9,6 +9,7 @@ use alloc::string::String;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::diagnostic::{is_unprintable, quote};
+use crate::config::PathKind;
 use crate::path::NormalPath;
 
 /// What is wrong with a value, and how it is written instead.
@@ -262,18 +263,25 @@ fn encode_path(path: &str) -> String {
     encoded
 }
 
-/// The path of a route, and whether everything below it belongs to the route too.
-pub(super) fn parse_route_path(path: &str) -> Result<(String, bool), Fault> {
-    let fault = |fault: Fault| match fault.hint {
-        None if path.contains('*') => fault.hint("`/files/*` is `/files` and everything below it"),
+/// The path of a route, and how paths are compared with it.
+pub(super) fn parse_route_path(path: &str) -> Result<(String, PathKind), Fault> {
+    let fault = |fault: Fault| {
+        match fault.hint {
+        None if path.contains('*') => fault.hint(
+            "`/files/*` is `/files` and everything below it, `/v*` every path that begins with `/v`",
+        ),
         _ => fault,
+    }
     };
-    match path.strip_suffix("/*") {
-        None => Ok((parse_path(path).map_err(fault)?, false)),
-        Some("") => Ok(("/".to_owned(), true)),
-        Some(above) => {
-            let above = parse_path(above).map_err(fault)?;
-            Ok((above, true))
-        }
+    if let Some(above) = path.strip_suffix("/*") {
+        return match above {
+            "" => Ok(("/".to_owned(), PathKind::Below)),
+            above => Ok((parse_path(above).map_err(fault)?, PathKind::Below)),
+        };
+    }
+    match path.strip_suffix('*') {
+        Some("") => Err(Fault::new("does not start with `/`").hint("write `/*`")),
+        Some(beginning) => Ok((parse_path(beginning).map_err(fault)?, PathKind::Prefix)),
+        None => Ok((parse_path(path).map_err(fault)?, PathKind::Exact)),
     }
 }

@@ -44,6 +44,11 @@ impl Regex {
     pub fn matches(&self, text: &[u8]) -> bool {
         core::str::from_utf8(text).is_ok_and(|text| self.0.matches(text))
     }
+
+    /// Whether any text that begins with this character may match. `false` is certain; `true` is not.
+    pub fn may_begin_with(&self, char: char) -> bool {
+        self.0.may_begin_with(char)
+    }
 }
 
 /// What is wrong with a regular expression. Positions are characters, counted from 1.

@@ -138,19 +138,7 @@ impl Program {
         self.follow(0, (None, rest.clone().next()), &mut here, &mut stack);
         while let Some(char) = rest.next() {
             let around = (Some(char), rest.clone().next());
-            there.clear();
-            for place in &here.list {
-                let is_taken = match self.instructions.get(*place) {
-                    Some(Instruction::Char(wanted)) => *wanted == char,
-                    Some(Instruction::Set(index)) => {
-                        self.sets.get(*index).is_some_and(|set| set.contains(char))
-                    }
-                    _ => false,
-                };
-                if is_taken {
-                    self.follow(place.saturating_add(1), around, &mut there, &mut stack);
-                }
-            }
+            self.step(char, around, &here, &mut there, &mut stack);
             if there.list.is_empty() {
                 return false;
             }
@@ -159,6 +147,45 @@ impl Program {
         here.list
             .iter()
             .any(|place| self.instructions.get(*place) == Some(&Instruction::Match))
+    }
+
+    /// Whether a text that begins with this character may match.
+    pub(super) fn may_begin_with(&self, char: char) -> bool {
+        let mut here = Places::new(self.instructions.len());
+        let mut there = Places::new(self.instructions.len());
+        let mut stack = Vec::new();
+        self.follow(0, (None, Some(char)), &mut here, &mut stack);
+        // What comes behind is not known: the places are found for a text that ends, and for one that goes on.
+        self.step(char, (Some(char), None), &here, &mut there, &mut stack);
+        let ends = !there.list.is_empty();
+        self.step(char, (Some(char), Some('a')), &here, &mut there, &mut stack);
+        let goes_on = !there.list.is_empty();
+        self.step(char, (Some(char), Some('-')), &here, &mut there, &mut stack);
+        ends || goes_on || !there.list.is_empty()
+    }
+
+    /// The places `there` that are reached by taking the character at one of the places `here`.
+    fn step(
+        &self,
+        char: char,
+        around: (Option<char>, Option<char>),
+        here: &Places,
+        there: &mut Places,
+        stack: &mut Vec<Place>,
+    ) {
+        there.clear();
+        for place in &here.list {
+            let is_taken = match self.instructions.get(*place) {
+                Some(Instruction::Char(wanted)) => *wanted == char,
+                Some(Instruction::Set(index)) => {
+                    self.sets.get(*index).is_some_and(|set| set.contains(char))
+                }
+                _ => false,
+            };
+            if is_taken {
+                self.follow(place.saturating_add(1), around, there, stack);
+            }
+        }
     }
 
     /// Adds every place that is reached from `place` without taking a character. `around` are the

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use nexus_core::config::{
-    Auth, CACHE_TTL_VARIABLE, Config, KeySource, Provider, TokenSource, Unmatched,
+    Auth, CACHE_TTL_VARIABLE, Condition, ConditionTest, Config, KeySource, PathKind, Provider,
+    RouteOrder, TextMatch, TextMatchKind, TokenSource, Unmatched,
 };
 use nexus_core::engine::Engine;
 use nexus_core::policy::{
@@ -263,12 +264,13 @@ fn paths_and_hosts_are_brought_into_the_form_of_the_filter() {
             "*"
         ]
     );
-    for (written, path, prefix) in [
-        ("/health", "/health", false),
-        ("/health/", "/health", false),
-        ("/files/*", "/files", true),
-        ("/*", "/", true),
-        ("/", "/", false),
+    for (written, path, kind) in [
+        ("/health", "/health", PathKind::Exact),
+        ("/health/", "/health", PathKind::Exact),
+        ("/files/*", "/files", PathKind::Below),
+        ("/files*", "/files", PathKind::Prefix),
+        ("/*", "/", PathKind::Below),
+        ("/", "/", PathKind::Exact),
     ] {
         let route = good(&with_route(&format!(
             r#""path":"{written}","methods":["PUT","GET"],"policy":{{"auth":{{"auth_type":"none"}}}}"#
@@ -279,12 +281,94 @@ fn paths_and_hosts_are_brought_into_the_form_of_the_filter() {
         .routes
         .remove(0);
         assert_eq!(
-            (route.path.as_str(), route.prefix),
-            (path, prefix),
+            (route.path.as_str(), route.path_kind),
+            (path, kind),
             "{written}"
         );
         assert_eq!(route.methods, ["PUT", "GET"]);
     }
+}
+
+#[test]
+fn a_route_may_have_an_expression_and_conditions() {
+    let route = good(&with_route(
+        r#""path_regex":"/users/[0-9]+","policy":{"auth":{"auth_type":"none"}},
+           "headers":[{"name":"X-Env","prefix":"prod-","ignore_case":true},{"name":"x-debug","present":false}],
+           "query":[{"name":"V","regex":"[12]","invert":true},{"name":"full","present":true},
+                    {"name":"a","exact":"b"},{"name":"c","suffix":"d"},{"name":"e","contains":"f"}]"#,
+    ))
+    .config
+    .apps
+    .remove(0)
+    .routes
+    .remove(0);
+    assert_eq!(
+        (route.path.as_str(), route.path_kind),
+        ("/users/[0-9]+", PathKind::Regex)
+    );
+    let condition = |name: &str, test| Condition {
+        name: name.into(),
+        test,
+    };
+    let text = |kind, text: &str| TextMatch {
+        kind,
+        text: text.into(),
+        ignore_case: false,
+    };
+    let prod = TextMatch {
+        ignore_case: true,
+        ..text(TextMatchKind::Prefix, "prod-")
+    };
+    assert_eq!(
+        route.headers,
+        [
+            condition("x-debug", ConditionTest::Absent),
+            condition("x-env", ConditionTest::Matches(prod)),
+        ]
+    );
+    let matches = ConditionTest::Matches;
+    assert_eq!(
+        route.query,
+        [
+            condition(
+                "V",
+                ConditionTest::Differs(text(TextMatchKind::Regex, "[12]"))
+            ),
+            condition("a", matches(text(TextMatchKind::Exact, "b"))),
+            condition("c", matches(text(TextMatchKind::Suffix, "d"))),
+            condition("e", matches(text(TextMatchKind::Contains, "f"))),
+            condition("full", ConditionTest::Present),
+        ]
+    );
+}
+
+#[test]
+fn excluded_paths_are_open_routes_before_all_others() {
+    let app = good(&with_app(
+        r#""slug":"a","gateway_path":"/a","route_order":"first_match","bypass_cors_preflight":true,
+           "excluded_paths":["/health","/public/*","/v*"],
+           "routes":[{"path":"/x","policy":{"auth":{"auth_type":"none"}}}]"#,
+    ))
+    .config
+    .apps
+    .remove(0);
+    assert_eq!(app.route_order, RouteOrder::FirstMatch);
+    assert!(app.bypass_cors_preflight);
+    let paths: Vec<_> = app
+        .routes
+        .iter()
+        .map(|route| (route.path.as_str(), route.path_kind))
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            ("/health", PathKind::Exact),
+            ("/public", PathKind::Below),
+            ("/v", PathKind::Prefix),
+            ("/x", PathKind::Exact)
+        ]
+    );
+    assert!(app.routes.iter().all(|route| route.auth == Auth::None));
 }
 
 #[test]

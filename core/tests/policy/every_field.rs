@@ -15,13 +15,22 @@ fn policy(owner: &str, member: &str, value: &Value) -> (Value, &'static str) {
         "providers": {"idp": {"jwt_secret_env": "S"}},
         "apps": [{
             "slug": "a", "gateway_path": "/a", "default_policy": none,
-            "routes": [{"path": "/x", "policy": none}]
+            "routes": [{
+                "path": "/x", "policy": none,
+                "headers": [{"name": "x-a", "exact": "b"}],
+                "query": [{"name": "a", "exact": "b"}]
+            }]
         }]
     });
     let (pointer, path) = match owner {
         "Policy" => ("", ""),
         "App" => ("/apps/0", "apps[0]."),
         "Route" => ("/apps/0/routes/0", "apps[0].routes[0]."),
+        "HeaderCondition" => (
+            "/apps/0/routes/0/headers/0",
+            "apps[0].routes[0].headers[0].",
+        ),
+        "QueryCondition" => ("/apps/0/routes/0/query/0", "apps[0].routes[0].query[0]."),
         "AccessPolicy" => ("/apps/0/default_policy", "apps[0].default_policy."),
         "Auth" => (
             "/apps/0/default_policy/auth",

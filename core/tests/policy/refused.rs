@@ -105,3 +105,8 @@ fn tokens_and_claims() {
 fn places_of_tokens() {
     check("token_sources.txt");
 }
+
+#[test]
+fn conditions_and_orders_of_routes() {
+    check("routes.txt");
+}

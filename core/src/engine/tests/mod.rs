@@ -241,7 +241,7 @@ fn config(keys: &Value) -> Value {
             }},
             "routes": [
                 { "path": "/health", "methods": ["GET"], "auth": "none" },
-                { "path": "/optional", "prefix": true, "auth": { "jwt": {
+                { "path": "/optional", "path_kind": "below", "auth": { "jwt": {
                     "required": false, "providers": [0], "forward_token": true,
                 }}},
             ],
