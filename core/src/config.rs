@@ -5,6 +5,7 @@
 //! filter would have to refuse was refused when the policy was compiled. The format carries a
 //! version, and a filter refuses a version that it does not know.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -15,7 +16,7 @@ use crate::jose::Algorithm;
 use crate::revocation::RevokedBy;
 
 /// The version of the format that this build writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A whole compiled policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,14 +62,54 @@ pub struct Provider {
     pub clock_skew_secs: u64,
     /// Whether a token without `exp` is refused.
     pub require_expiration: bool,
-    /// Where its tokens may stand, in order. Empty: [`TokenSource::bearer`] alone.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub token_sources: Vec<TokenSource>,
     /// Where its keys are.
     pub keys: KeySource,
     /// What of its tokens is revoked.
     #[serde(default, skip_serializing_if = "Revocation::is_empty")]
     pub revocation: Revocation,
+    /// Where its tokens are, what they have to hold, and what the service gets of them.
+    #[serde(default, skip_serializing_if = "Handling::is_default")]
+    pub handling: Handling,
+}
+
+/// Where tokens are, what they have to hold, and what the service gets of them. A provider has one, and so
+/// has each [`JwtAuth`]; see [`Handling::merged`].
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handling {
+    /// Where tokens may stand, in order. Empty does not say, and means [`TokenSource::bearer`] alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_sources: Vec<TokenSource>,
+    /// Claims that the token must have, with a value other than `null`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required_claims: Vec<String>,
+    /// Claims that the service gets as headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claim_headers: Vec<ClaimHeader>,
+    /// Whether the service gets the token itself; `None` does not say, and means no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_token: Option<bool>,
+}
+
+impl Handling {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What holds for tokens of a provider, of which `self` is the handling, where a rule says `rule` on top:
+    /// what has to hold and what is passed on is added up, the rest is the rule's where it says so.
+    pub fn merged(&self, rule: &Self) -> Self {
+        let mut merged = self.clone();
+        if !rule.token_sources.is_empty() {
+            merged.token_sources.clone_from(&rule.token_sources);
+        }
+        merged
+            .required_claims
+            .extend_from_slice(&rule.required_claims);
+        merged.claim_headers.extend_from_slice(&rule.claim_headers);
+        merged.forward_token = rule.forward_token.or(self.forward_token);
+        merged
+    }
 }
 
 /// Where the keys of a provider are.
@@ -337,25 +378,57 @@ pub enum Auth {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JwtAuth {
-    /// Whether a request without a token is refused. One with a token that fails always is.
-    pub required: bool,
-    /// Indices into [`Config::providers`]; any of them may accept. Never empty.
-    pub providers: Vec<u32>,
-    /// Replaces the audiences of the providers where it is not empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub audiences: Vec<String>,
-    /// Replaces the token sources of the providers where it is not empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub token_sources: Vec<TokenSource>,
-    /// Claims that the token must have, with a value other than `null`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub required_claims: Vec<String>,
-    /// Claims that the service gets as headers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub claim_headers: Vec<ClaimHeader>,
-    /// Whether the service gets the token itself.
-    pub forward_token: bool,
+    /// Whether requests are denied at all, or only reported.
+    #[serde(default, skip_serializing_if = "Enforcement::is_default")]
+    pub enforcement: Enforcement,
+    /// What has to be presented.
+    pub requirement: Requirement,
+    /// What holds beside that of the providers.
+    #[serde(default, skip_serializing_if = "Handling::is_default")]
+    pub handling: Handling,
 }
+
+/// What happens to a request that does not fulfil a requirement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enforcement {
+    /// It is denied.
+    #[default]
+    Deny,
+    /// It passes, and is reported.
+    Report,
+}
+
+impl Enforcement {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a request has to present.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Requirement {
+    /// A token that the provider accepts.
+    Provider {
+        /// An index into [`Config::providers`].
+        index: u32,
+        /// Replaces the audiences of the provider where it is not empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        audiences: Vec<String>,
+    },
+    /// One of these. Never empty.
+    AnyOf(Vec<Requirement>),
+    /// All of these. Never empty.
+    AllOf(Vec<Requirement>),
+    /// This, or no token at all in the places where its providers' tokens are.
+    AllowMissing(Box<Requirement>),
+    /// Fulfilled in any case. A token that nobody accepts counts as none.
+    AllowMissingOrFailed(Box<Requirement>),
+}
+
+/// How deep requirements may be nested.
+pub const MAX_REQUIREMENT_DEPTH: usize = 17;
 
 /// A place in a request where a token may stand.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

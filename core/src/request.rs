@@ -54,6 +54,13 @@ impl<'r> Request<'r> {
             && has("access-control-request-method")
     }
 
+    /// How many bytes its names and values have.
+    pub fn size(&self) -> usize {
+        self.headers()
+            .map(|(name, value)| name.len().saturating_add(value.len()))
+            .fold(0, usize::saturating_add)
+    }
+
     /// The names, as the request spells them, that a service might take for one of `protected`:
     /// see [`fold_header_name`]. Each spelling once.
     ///
@@ -79,6 +86,37 @@ pub(crate) fn folds_to(name: &[u8], folded: &[u8]) -> bool {
             .iter()
             .zip(folded)
             .all(|(byte, folded)| fold_header_byte(*byte) == *folded)
+}
+
+/// A request that outlives what the proxy showed of it.
+#[derive(Debug, Clone, Default)]
+pub struct OwnedRequest {
+    headers: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl OwnedRequest {
+    /// A copy of a request.
+    pub fn of(request: &Request<'_>) -> Self {
+        Self {
+            headers: request
+                .headers()
+                .map(|(name, value)| (name.to_vec(), value.to_vec()))
+                .collect(),
+        }
+    }
+
+    /// The headers, for [`Request::new`].
+    pub fn headers(&self) -> Vec<(&[u8], &[u8])> {
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.as_slice(), value.as_slice()))
+            .collect()
+    }
+
+    /// How many bytes its names and values have.
+    pub fn size(&self) -> usize {
+        Request::new(&self.headers()).size()
+    }
 }
 
 /// A header name in the form in which services that fold names compare them: lower case, and `-` for

@@ -184,8 +184,8 @@ pub(crate) fn first_value(map: Map, name: &str) -> Result<Vec<u8>, HostError> {
 }
 
 /// Sets a header of the request to one value.
-pub(crate) fn replace_request_header(name: &str, value: &str) -> Result<(), HostError> {
-    // SAFETY: pointers and lengths are of live strings.
+pub(crate) fn replace_request_header(name: &str, value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: pointers and lengths are of a live string and a live slice.
     check(unsafe {
         sys::proxy_replace_header_map_value(
             Map::Request as u32,

@@ -12,6 +12,7 @@ use crate::host;
 pub(crate) struct Metrics {
     allowed: Option<u32>,
     denied: BTreeMap<Reason, u32>,
+    would_deny: BTreeMap<Reason, u32>,
     fetched: BTreeMap<Content, u32>,
     fetch_failed: BTreeMap<(Content, &'static str), u32>,
     cache_hit: Option<u32>,
@@ -22,14 +23,18 @@ impl Metrics {
     /// Defines every counter, so that all of them are there from the start.
     pub(crate) fn define() -> Self {
         let counter = |name: &str| host::define_counter(&format!("nexus.{name}")).ok();
+        let for_reasons = |kind: &str| {
+            let reasons = Reason::ALL.iter();
+            reasons
+                .filter_map(|reason| {
+                    Some((*reason, counter(&format!("{kind}.{}", reason.code()))?))
+                })
+                .collect()
+        };
         Self {
             allowed: counter("allowed"),
-            denied: Reason::ALL
-                .iter()
-                .filter_map(|reason| {
-                    Some((*reason, counter(&format!("denied.{}", reason.code()))?))
-                })
-                .collect(),
+            denied: for_reasons("denied"),
+            would_deny: for_reasons("would_deny"),
             fetched: Content::ALL
                 .into_iter()
                 .filter_map(|content| {
@@ -56,6 +61,11 @@ impl Metrics {
 
     pub(crate) fn count_denied(&self, reason: Reason) {
         count(self.denied.get(&reason).copied());
+    }
+
+    /// A rule that only reports would have denied.
+    pub(crate) fn count_would_deny(&self, reason: Reason) {
+        count(self.would_deny.get(&reason).copied());
     }
 
     pub(crate) fn count_fetched(&self, content: Content) {

@@ -208,9 +208,14 @@ impl Plugin {
             Outcome::Allow(_) => self.metrics.count_allowed(),
             Outcome::Deny(denial) => self.metrics.count_denied(denial.reason()),
         }
-        if host::logs(LogLevel::Debug) {
+        let mut level = LogLevel::Debug;
+        if let Some(denial) = &decision.would_deny {
+            self.metrics.count_would_deny(denial.reason());
+            level = LogLevel::Info;
+        }
+        if host::logs(level) {
             host::log(
-                LogLevel::Debug,
+                level,
                 &format!("nexus.decision {}", self.engine.explain(&decision)),
             );
         }

@@ -19,22 +19,12 @@ pub(crate) enum Progress {
 
 /// The decision for a request that comes before the policy.
 pub(crate) fn not_configured() -> Decision {
-    denied(Denial::NotConfigured)
+    Decision::denied(None, Denial::NotConfigured)
 }
 
 /// The decision for a request that the host does not let the filter judge.
 pub(crate) fn internal() -> Decision {
-    denied(Denial::Internal)
-}
-
-fn denied(denial: Denial) -> Decision {
-    Decision {
-        outcome: Outcome::Deny(denial),
-        rule: None,
-        provider: None,
-        kid: None,
-        cached_keys: false,
-    }
+    Decision::denied(None, Denial::Internal)
 }
 
 /// Edits the headers of the effective context's request, or answers it. A request whose headers cannot
@@ -51,7 +41,7 @@ fn edit(edits: &HeaderEdits) -> Result<(), HostError> {
     for name in &edits.remove {
         host::remove_request_header(name)?;
     }
-    for (name, value) in &edits.add {
+    for (name, value) in &edits.set {
         host::replace_request_header(name, value)?;
     }
     Ok(())

@@ -4,39 +4,34 @@
 //! the claims have to be is looked at last, so that a 403 is only ever told to somebody who holds a
 //! genuine token.
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::decision::{Denial, ProviderIndex, evidence};
+use super::decision::{Denial, evidence};
 use super::fetch::{Content, FetchFailure};
-use super::mutate::claim_headers;
+use super::mutate::{Identity, identity};
+use super::requirement::{Examination, Place, Plan, Use, UseIndex};
 use super::source::{Availability, Source};
 use super::{Provider, ProviderKeys, SourceIndex};
-use crate::config::JwtAuth;
 use crate::jose::{Claims, UntrustedToken, VerifyError, verify};
 use crate::json::Kind;
 use crate::revocation::Subject;
 use crate::time::Timestamp;
 
-/// What became of a token.
-pub(super) struct Judgement {
-    pub(super) verdict: Verdict,
-    pub(super) provider: Option<ProviderIndex>,
-    pub(super) kid: Option<String>,
-}
-
-pub(super) enum Verdict {
-    /// It is genuine and sufficient; these headers carry its claims.
-    Accepted(Vec<(String, String)>),
+/// What a provider says about a token.
+enum Verdict {
+    /// It is genuine and sufficient; this is what it says.
+    Accepted(Identity),
     Refused(Denial),
     /// It cannot be judged before a source has answered.
     Needs,
 }
 
-/// Everything that a token is judged by.
+/// Everything that tokens are judged by.
 pub(super) struct Bench<'e> {
     pub(super) providers: &'e [Provider],
     pub(super) sources: &'e mut [Source],
+    pub(super) plan: &'e Plan,
     pub(super) now: Timestamp,
     /// When the request has to be decided.
     pub(super) deadline: Timestamp,
@@ -51,73 +46,78 @@ pub(super) struct Bench<'e> {
 }
 
 impl Bench<'_> {
-    /// Judges a token by the providers of `auth`: those with its issuer first, then those of any issuer.
-    pub(super) fn judge(&mut self, compact: &[u8], auth: &JwtAuth) -> Judgement {
+    /// Shows a token to the providers whose it may be: those with its issuer first, then those of any issuer.
+    /// `None` when it cannot be judged before a source has answered.
+    pub(super) fn examine(&mut self, at: usize, compact: &[u8]) -> Option<Examination> {
+        let mut examination = Examination::unread(at, Denial::Internal);
+        let Some(place) = self.plan.places.get(at) else {
+            return Some(examination);
+        };
         let token = match UntrustedToken::parse(compact) {
             Ok(token) => token,
-            Err(error) => return Judgement::refused(Denial::Token(error), None),
+            Err(error) => return Some(Examination::unread(at, Denial::Token(error))),
         };
-        let kid = token.header().kid().map(evidence);
+        examination.kid = token.header().kid().map(evidence);
         let claims = match token.claims() {
             Ok(claims) => claims,
-            Err(error) => return Judgement::refused(Denial::Token(error), kid),
+            Err(error) => {
+                examination.refusal = Denial::Token(error);
+                return Some(examination);
+            }
         };
         let issuer = claims.iss();
-        let named = self.candidates(auth, |wanted| wanted.is_some() && wanted == issuer);
-        let open = self.candidates(auth, |wanted| wanted.is_none());
-        let mut worst = Judgement::refused(
-            Denial::IssuerUnknown {
-                iss: issuer.map(evidence),
-            },
-            kid.clone(),
-        );
-        let mut needs = None;
-        for index in named.into_iter().chain(open) {
-            let judgement = Judgement {
-                verdict: self.judge_by(index, &token, &claims, auth),
-                provider: Some(index),
-                kid: kid.clone(),
+        examination.refusal = Denial::IssuerUnknown {
+            iss: issuer.map(evidence),
+        };
+        let mut needs_answer = false;
+        for index in self.candidates(place, issuer) {
+            let Some(part) = self.plan.get(index) else {
+                continue;
             };
-            match &judgement.verdict {
-                Verdict::Accepted(_) => return judgement,
-                Verdict::Needs => needs = needs.or(Some(judgement)),
-                Verdict::Refused(denial) => {
-                    if let Verdict::Refused(known) = &worst.verdict {
-                        if denial.progress() > known.progress() {
-                            worst = judgement;
-                        }
+            match self.judge(part, &token, &claims) {
+                Verdict::Accepted(identity) => {
+                    if !examination.is_accepted() {
+                        examination.provider = Some(part.provider);
                     }
+                    examination.verdicts.push((index, Ok(identity)));
+                    if !self.plan.is_exhaustive {
+                        return Some(examination);
+                    }
+                }
+                Verdict::Needs => needs_answer = true,
+                Verdict::Refused(denial) => {
+                    let is_telling = denial.progress() > examination.refusal.progress();
+                    if is_telling && !examination.is_accepted() {
+                        examination.refusal = denial.clone();
+                        examination.provider = Some(part.provider);
+                    }
+                    examination.verdicts.push((index, Err(denial)));
                 }
             }
         }
-        needs.unwrap_or(worst)
+        (!needs_answer).then_some(examination)
     }
 
-    fn candidates(
-        &self,
-        auth: &JwtAuth,
-        issuer_fits: impl Fn(Option<&str>) -> bool,
-    ) -> Vec<ProviderIndex> {
-        auth.providers
-            .iter()
-            .filter_map(|index| usize::try_from(*index).ok())
-            .filter(|index| {
-                self.providers
-                    .get(*index)
-                    .is_some_and(|provider| issuer_fits(provider.issuer.as_deref()))
-            })
-            .map(ProviderIndex)
-            .collect()
+    /// The providers whose token it may be, as far as its issuer tells.
+    fn candidates(&self, place: &Place, issuer: Option<&str>) -> Vec<UseIndex> {
+        let wanted = |index: &UseIndex| {
+            let part = self.plan.get(*index)?;
+            Some(self.providers.get(part.provider.0)?.issuer.as_deref())
+        };
+        let with = |fits: &dyn Fn(Option<&str>) -> bool| -> Vec<UseIndex> {
+            let fitting = place
+                .uses
+                .iter()
+                .filter(|index| wanted(index).is_some_and(fits));
+            fitting.copied().collect()
+        };
+        let mut candidates = with(&|wanted| wanted.is_some() && wanted == issuer);
+        candidates.extend(with(&|wanted| wanted.is_none()));
+        candidates
     }
 
-    fn judge_by(
-        &mut self,
-        index: ProviderIndex,
-        token: &UntrustedToken<'_>,
-        claims: &Claims<'_>,
-        auth: &JwtAuth,
-    ) -> Verdict {
-        let Some(provider) = self.providers.get(index.0) else {
+    fn judge(&mut self, part: &Use, token: &UntrustedToken<'_>, claims: &Claims<'_>) -> Verdict {
+        let Some(provider) = self.providers.get(part.provider.0) else {
             return Verdict::Refused(Denial::Internal);
         };
         let alg = token.header().alg();
@@ -133,10 +133,10 @@ impl Bench<'_> {
         if let Err(verdict) = self.check_revocation(provider, token, claims) {
             return verdict;
         }
-        match check_claims(provider, claims, auth)
-            .and_then(|()| claim_headers(claims, &auth.claim_headers))
+        match check_claims(part, claims)
+            .and_then(|()| identity(claims, &part.handling.claim_headers))
         {
-            Ok(headers) => Verdict::Accepted(headers),
+            Ok(identity) => Verdict::Accepted(identity),
             Err(denial) => Verdict::Refused(denial),
         }
     }
@@ -219,16 +219,6 @@ impl Bench<'_> {
     }
 }
 
-impl Judgement {
-    fn refused(denial: Denial, kid: Option<String>) -> Self {
-        Self {
-            verdict: Verdict::Refused(denial),
-            provider: None,
-            kid,
-        }
-    }
-}
-
 /// What is told about a source that has nothing to judge by.
 pub(super) fn unavailable(source: &Source) -> Denial {
     let url = source.label.clone();
@@ -277,18 +267,14 @@ fn check_times(provider: &Provider, claims: &Claims<'_>, now: Timestamp) -> Resu
 }
 
 /// Audience and required claims, of a token that is genuine.
-fn check_claims(provider: &Provider, claims: &Claims<'_>, auth: &JwtAuth) -> Result<(), Denial> {
-    let audiences = match auth.audiences.as_slice() {
-        [] => provider.audiences.as_slice(),
-        own => own,
-    };
-    let accepted = |aud: &str| audiences.iter().any(|audience| audience == aud);
-    if !audiences.is_empty() && !claims.aud().any(accepted) {
+fn check_claims(part: &Use, claims: &Claims<'_>) -> Result<(), Denial> {
+    let accepted = |aud: &str| part.audiences.iter().any(|audience| audience == aud);
+    if !part.audiences.is_empty() && !claims.aud().any(accepted) {
         return Err(Denial::AudienceNotAllowed {
             aud: claims.aud().take(4).map(evidence).collect(),
         });
     }
-    let missing = auth.required_claims.iter().find(|claim| {
+    let missing = part.handling.required_claims.iter().find(|claim| {
         claims
             .value(claim)
             .is_none_or(|value| value.kind == Kind::Null)

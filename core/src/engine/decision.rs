@@ -30,6 +30,8 @@ pub struct Decision {
     pub kid: Option<String>,
     /// Whether the keys of a remote set were needed and there already.
     pub cached_keys: bool,
+    /// Why the request would have been denied, where the rule only reports.
+    pub would_deny: Option<Denial>,
 }
 
 /// Whether a request may pass.
@@ -46,9 +48,13 @@ pub enum Outcome {
 pub struct HeaderEdits {
     /// Names to remove with all their values, as the request spells them.
     pub remove: Vec<Vec<u8>>,
-    /// Headers to add: names in lower case, values without control characters.
-    pub add: Vec<(String, String)>,
+    /// Headers to set, each to this one value: names in lower case, values without control characters.
+    pub set: Vec<(String, Vec<u8>)>,
 }
+
+/// The header by which a service learns what a rule that only reports would have done. It is removed from every
+/// inbound request.
+pub const REPORT_HEADER: &str = "x-nexus-report";
 
 /// How much of a value that a client controls is kept as evidence, in characters.
 pub const MAX_EVIDENCE_CHARS: usize = 128;
@@ -79,6 +85,11 @@ pub enum Denial {
     TokenSourceRepeated {
         /// Which, from the policy.
         source: TokenSource,
+    },
+    /// Two accepted tokens say different things about a header.
+    TokensDisagree {
+        /// The header, from the policy.
+        header: String,
     },
     /// The token cannot be read.
     Token(TokenError),
@@ -176,7 +187,9 @@ impl Denial {
             Self::ConditionAmbiguous => Reason::ConditionAmbiguous,
             Self::NoAppMatched => Reason::NoAppMatched,
             Self::TokenMissing => Reason::TokenMissing,
-            Self::TokenRepeated | Self::TokenSourceRepeated { .. } => Reason::TokenRepeated,
+            Self::TokenRepeated
+            | Self::TokenSourceRepeated { .. }
+            | Self::TokensDisagree { .. } => Reason::TokenRepeated,
             Self::Token(error) => token_reason(error),
             Self::IssuerUnknown { .. } => Reason::TokenIssuerUnknown,
             Self::AlgorithmNotAllowed { .. } => Reason::TokenAlgNotAllowed,
@@ -273,6 +286,12 @@ impl fmt::Display for Denial {
                 write!(
                     f,
                     "{source} stands more than once, or where only some services see it"
+                )
+            }
+            Self::TokensDisagree { header } => {
+                write!(
+                    f,
+                    "two tokens say different things for the header `{header}`"
                 )
             }
             Self::Token(error) => error.fmt(f),

@@ -10,7 +10,7 @@ impl Engine {
     /// The decision as one JSON object on one line, without anything secret.
     ///
     /// Members: `decision` (`allow` or `deny`), and where they are known `reason` (a code of
-    /// [`crate::reason`]), `status`, `app`, `route`, `provider`, `kid`, `evidence`.
+    /// [`crate::reason`]), `status`, `would_deny` (the code of what a rule that only reports would have done), `app`, `route`, `provider`, `kid`, `evidence`.
     pub fn explain(&self, decision: &Decision) -> String {
         let mut object = Object(String::new());
         match &decision.outcome {
@@ -21,6 +21,9 @@ impl Engine {
                 object.string("reason", row.code);
                 object.raw("status", &row.status.to_string());
             }
+        }
+        if let Some(denial) = &decision.would_deny {
+            object.string("would_deny", denial.reason().code());
         }
         let app = decision.rule.and_then(|rule| self.apps.get(rule.app.0));
         if let Some(app) = app {
@@ -39,7 +42,11 @@ impl Engine {
         if let Some(kid) = &decision.kid {
             object.string("kid", kid);
         }
-        if let Outcome::Deny(denial) = &decision.outcome {
+        let denial = match &decision.outcome {
+            Outcome::Deny(denial) => Some(denial),
+            Outcome::Allow(_) => decision.would_deny.as_ref(),
+        };
+        if let Some(denial) = denial {
             object.string("evidence", &denial.to_string());
         }
         object.finish()

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use super::decision::Denial;
 use super::parameters::{Found, decoded_value, in_cookies, in_query, query_of};
+use super::requirement::Plan;
 use crate::config::{TokenHeader, TokenSource};
 use crate::path::PathError;
 use crate::request::Request;
@@ -20,9 +21,20 @@ pub(super) struct FoundToken<'r>(Cow<'r, [u8]>);
 
 impl FoundToken<'_> {
     /// The token in its compact form, as far as it is one.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.0.into_owned()
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
+}
+
+/// The tokens of a request, each with its place as an index into [`Plan::places`].
+pub(super) fn tokens<'r>(
+    request: &Request<'r>,
+    plan: &Plan,
+) -> Vec<(usize, Result<FoundToken<'r>, Denial>)> {
+    let places = plan.places.iter().enumerate();
+    places
+        .filter_map(|(at, place)| Some((at, found(request, &place.source).transpose()?)))
+        .collect()
 }
 
 /// What stands in `source`; `None` when nothing does.

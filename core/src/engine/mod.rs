@@ -20,11 +20,8 @@ mod extract;
 mod fetch;
 mod mutate;
 mod parameters;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "called once edits can set headers")
-)]
 mod removal;
+mod requirement;
 mod setup;
 mod source;
 
@@ -33,28 +30,31 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use authenticate::{Bench, Verdict};
+use authenticate::Bench;
 pub use claim_text::{ClaimProblem, MAX_CLAIM_HEADER_BYTES};
 pub use content::MAX_REPORTED_KEYS;
-pub use decision::{Decision, Denial, HeaderEdits, MAX_EVIDENCE_CHARS, Outcome, ProviderIndex};
+pub use decision::{
+    Decision, Denial, HeaderEdits, MAX_EVIDENCE_CHARS, Outcome, ProviderIndex, REPORT_HEADER,
+};
 pub use fetch::{Content, Fetch, FetchAnswer, FetchFailure, FetchId, Target};
 #[cfg(feature = "policy")]
 pub(crate) use parameters::names_fold_alike;
+use requirement::{Examination, Granted, Plan};
 pub use setup::SetupError;
 pub use source::REFETCH_PAUSE;
 use source::Source;
 
-use crate::config::{Auth, Config, JwtAuth, TokenSource};
+use crate::config::{Config, Enforcement};
 use crate::jose::{Algorithm, JwkSet};
 use crate::matching::{MatchError, Matcher, Rule};
-use crate::request::Request;
+use crate::request::{OwnedRequest, Request};
 use crate::revocation::RevocationList;
 use crate::time::{Millis, Timestamp};
 
 /// How many requests may wait for keys at once in one engine.
 pub const MAX_WAITING: usize = 1024;
 
-/// How many bytes of tokens may wait for keys at once in one engine.
+/// How many bytes of requests, headers and all, may wait for keys at once in one engine.
 pub const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 
 /// How many events are kept for whoever does not poll them.
@@ -72,7 +72,6 @@ struct SourceIndex(usize);
 struct Provider {
     name: String,
     issuer: Option<String>,
-    audiences: Vec<String>,
     algorithms: Vec<Algorithm>,
     /// Seconds.
     leeway: i64,
@@ -105,7 +104,7 @@ enum ProviderKeys {
 #[derive(Debug)]
 struct App {
     slug: String,
-    auth: Auth,
+    access: Access,
     bypass_cors_preflight: bool,
     routes: Vec<AppRoute>,
 }
@@ -115,7 +114,16 @@ struct App {
 struct AppRoute {
     /// The path of the policy, for explanations.
     label: String,
-    auth: Auth,
+    access: Access,
+}
+
+/// What a rule asks of a request.
+#[derive(Debug)]
+enum Access {
+    /// Nothing.
+    Open,
+    /// Tokens.
+    Tokens(Plan),
 }
 
 /// Something that an operator may want to know.
@@ -218,9 +226,14 @@ impl fmt::Display for Event {
 /// A request that waits for sources.
 #[derive(Debug)]
 struct Waiting {
+    request: OwnedRequest,
     rule: Rule,
-    token: Vec<u8>,
-    remove: Vec<Vec<u8>>,
+    wait: Wait,
+}
+
+/// How long a request waits, and for what.
+#[derive(Debug)]
+struct Wait {
     deadline: Timestamp,
     /// The sources whose answers it waits for.
     awaited: Vec<SourceIndex>,
@@ -280,43 +293,45 @@ impl Engine {
             Ok(None) => return Some(self.decide_unmatched(request)),
             Err(denial) => return Some(Decision::denied(None, denial)),
         };
-        let Some(auth) = auth_of(&self.apps, rule) else {
-            return Some(Decision::denied(Some(rule), Denial::Internal));
-        };
-        let mut remove = self.identity_headers(request);
-        if self.bypasses(rule, request) {
-            return Some(Decision::allowed(rule, remove, Vec::new()));
-        }
-        let Auth::Jwt(auth) = auth else {
-            return Some(Decision::allowed(rule, remove, Vec::new()));
-        };
-        let token = match extract::found(request, &TokenSource::bearer()) {
-            Ok(Some(token)) => token.into_bytes(),
-            Ok(None) if auth.required => {
-                return Some(Decision::denied(Some(rule), Denial::TokenMissing));
+        let deadline = match access_of(&self.apps, rule) {
+            None => return Some(Decision::denied(Some(rule), Denial::Internal)),
+            Some(Access::Tokens(plan)) if !self.bypasses(rule, request) => {
+                now.after(longest_wait(plan, &self.providers, &self.sources))
             }
-            Ok(None) => return Some(Decision::allowed(rule, remove, Vec::new())),
-            Err(denial) => return Some(Decision::denied(Some(rule), denial)),
+            Some(_) => {
+                let edits = HeaderEdits {
+                    remove: self.identity_headers(request),
+                    ..HeaderEdits::default()
+                };
+                return Some(Decision::of(Some(rule), Outcome::Allow(edits)));
+            }
         };
-        if !auth.forward_token {
-            remove.extend(spellings(request, |name| name == b"authorization"));
-        }
-        let waiting = Waiting {
-            rule,
-            token,
-            remove,
-            deadline: now.after(longest_wait(auth, &self.providers, &self.sources)),
+        let wait = Wait {
+            deadline,
             awaited: Vec::new(),
             refetched: Vec::new(),
             waited: false,
         };
-        self.judge(id, waiting, now)
+        match self.judge(request, rule, wait, now) {
+            Ok(decision) => Some(decision),
+            Err(wait) => {
+                let request = OwnedRequest::of(request);
+                self.keep(
+                    id,
+                    Waiting {
+                        request,
+                        rule,
+                        wait,
+                    },
+                )
+            }
+        }
     }
 
     /// Forgets a request that is gone.
     pub fn handle_cancelled(&mut self, id: RequestId) {
         if let Some(waiting) = self.waiting.remove(&id) {
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.token.len());
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.request.size());
         }
         self.decided.retain(|(decided, _)| *decided != id);
     }
@@ -346,7 +361,7 @@ impl Engine {
         let expired: Vec<RequestId> = self
             .waiting
             .iter()
-            .filter(|(_, waiting)| waiting.deadline <= now)
+            .filter(|(_, waiting)| waiting.wait.deadline <= now)
             .map(|(id, _)| *id)
             .collect();
         self.judge_again(expired, now);
@@ -374,7 +389,7 @@ impl Engine {
     /// to do; `None` when they never will.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let sources = self.sources.iter().map(Source::next_event);
-        let waiting = self.waiting.values().map(|waiting| waiting.deadline);
+        let waiting = self.waiting.values().map(|waiting| waiting.wait.deadline);
         sources.chain(waiting).min()
     }
 
@@ -405,80 +420,136 @@ impl Engine {
     }
 
     fn decide_unmatched(&self, request: &Request<'_>) -> Decision {
-        match self.unmatched {
-            crate::config::Unmatched::Deny => Decision::denied(None, Denial::NoAppMatched),
-            crate::config::Unmatched::Allow => Decision {
-                outcome: Outcome::Allow(HeaderEdits {
-                    remove: self.identity_headers(request),
-                    add: Vec::new(),
-                }),
-                rule: None,
-                provider: None,
-                kid: None,
-                cached_keys: false,
-            },
-        }
+        let outcome = match self.unmatched {
+            crate::config::Unmatched::Deny => Outcome::Deny(Denial::NoAppMatched),
+            crate::config::Unmatched::Allow => Outcome::Allow(HeaderEdits {
+                remove: self.identity_headers(request),
+                ..HeaderEdits::default()
+            }),
+        };
+        Decision::of(None, outcome)
     }
 
-    /// Judges the token of a request; keeps the request when it has to wait.
-    fn judge(&mut self, id: RequestId, mut waiting: Waiting, now: Timestamp) -> Option<Decision> {
-        let rule = waiting.rule;
-        let Some(Auth::Jwt(auth)) = auth_of(&self.apps, rule) else {
-            return Some(Decision::denied(Some(rule), Denial::Internal));
+    /// Judges the tokens of a request.
+    ///
+    /// # Errors
+    /// Gives back what it waits for when it cannot be judged yet.
+    fn judge(
+        &mut self,
+        request: &Request<'_>,
+        rule: Rule,
+        mut wait: Wait,
+        now: Timestamp,
+    ) -> Result<Decision, Wait> {
+        let Some(Access::Tokens(plan)) = access_of(&self.apps, rule) else {
+            return Ok(Decision::denied(Some(rule), Denial::Internal));
         };
         // Behind its deadline a request is judged by what is there.
-        let outstanding = match waiting.deadline > now {
-            true => core::mem::take(&mut waiting.awaited),
+        let outstanding = match wait.deadline > now {
+            true => core::mem::take(&mut wait.awaited),
             false => Vec::new(),
         };
-        waiting.awaited.clear();
+        wait.awaited.clear();
         let mut bench = Bench {
             providers: &self.providers,
             sources: &mut self.sources,
+            plan,
             now,
-            deadline: waiting.deadline,
+            deadline: wait.deadline,
             outstanding: &outstanding,
-            awaited: &mut waiting.awaited,
-            refetched: &mut waiting.refetched,
+            awaited: &mut wait.awaited,
+            refetched: &mut wait.refetched,
             used_remote_keys: false,
         };
-        let judgement = bench.judge(&waiting.token, auth);
-        let cached_keys = bench.used_remote_keys && !waiting.waited;
-        let outcome = match judgement.verdict {
-            Verdict::Accepted(add) => Outcome::Allow(HeaderEdits {
-                remove: waiting.remove,
-                add,
-            }),
-            Verdict::Refused(denial) => Outcome::Deny(denial),
-            Verdict::Needs if self.may_wait(&waiting, now) => {
-                waiting.waited = true;
-                self.waiting_bytes = self.waiting_bytes.saturating_add(waiting.token.len());
-                self.waiting.insert(id, waiting);
-                return None;
+        let mut examinations = Vec::new();
+        let mut needs_answer = false;
+        for (at, found) in extract::tokens(request, plan) {
+            match found {
+                Err(denial) => examinations.push(Examination::unread(at, denial)),
+                Ok(token) => match bench.examine(at, token.as_bytes()) {
+                    Some(examination) => examinations.push(examination),
+                    None => needs_answer = true,
+                },
             }
-            Verdict::Needs if waiting.deadline <= now => {
-                let source = waiting.awaited.first();
-                Outcome::Deny(
-                    source
-                        .and_then(|source| self.sources.get(source.0))
-                        .map_or(Denial::Internal, authenticate::unavailable),
-                )
-            }
-            Verdict::Needs => Outcome::Deny(Denial::WaitingLimit),
+        }
+        let cached_keys = bench.used_remote_keys && !wait.waited;
+        let weighed = match needs_answer {
+            false => plan.weigh(&examinations),
+            true if self.may_wait(request, &wait, now) => return Err(wait),
+            true if wait.deadline <= now => Err(self.unanswered(&wait)),
+            true => Err(Denial::WaitingLimit),
         };
-        Some(Decision {
-            outcome,
-            rule: Some(rule),
+        let told = examinations
+            .iter()
+            .find(|examination| examination.is_accepted())
+            .or(examinations.first());
+        Ok(Decision {
+            provider: told.and_then(|examination| examination.provider),
+            kid: told.and_then(|examination| examination.kid.clone()),
             cached_keys,
-            provider: judgement.provider,
-            kid: judgement.kid,
+            ..self.conclude(request, rule, plan, weighed)
         })
     }
 
-    fn may_wait(&self, waiting: &Waiting, now: Timestamp) -> bool {
-        waiting.deadline > now
+    /// What becomes of a request whose tokens were weighed.
+    fn conclude(
+        &self,
+        request: &Request<'_>,
+        rule: Rule,
+        plan: &Plan,
+        weighed: Result<Granted, Denial>,
+    ) -> Decision {
+        let mut edits = HeaderEdits {
+            remove: self.identity_headers(request),
+            ..HeaderEdits::default()
+        };
+        let report = match (&weighed, plan.enforcement) {
+            (_, Enforcement::Deny) => None,
+            (Ok(_), Enforcement::Report) => Some(String::from("allow")),
+            (Err(denial), Enforcement::Report) => {
+                Some(alloc::format!("deny; reason={}", denial.reason().code()))
+            }
+        };
+        let would_deny = match weighed {
+            Ok(granted) => {
+                let removal = removal::removal(request, plan.sources(&granted.consumed));
+                edits.remove.extend(removal.remove);
+                edits.set.extend(removal.set);
+                edits.set.extend(granted.identity.into_headers());
+                None
+            }
+            Err(denial) if report.is_none() => return Decision::denied(Some(rule), denial),
+            Err(denial) => Some(denial),
+        };
+        if let Some(report) = report {
+            edits.set.push((REPORT_HEADER.into(), report.into_bytes()));
+        }
+        Decision {
+            would_deny,
+            ..Decision::of(Some(rule), Outcome::Allow(edits))
+        }
+    }
+
+    /// Why a request is denied whose time to wait is over.
+    fn unanswered(&self, wait: &Wait) -> Denial {
+        wait.awaited
+            .first()
+            .and_then(|source| self.sources.get(source.0))
+            .map_or(Denial::Internal, authenticate::unavailable)
+    }
+
+    fn may_wait(&self, request: &Request<'_>, wait: &Wait, now: Timestamp) -> bool {
+        wait.deadline > now
             && self.waiting.len() < MAX_WAITING
-            && self.waiting_bytes.saturating_add(waiting.token.len()) <= MAX_WAITING_BYTES
+            && self.waiting_bytes.saturating_add(request.size()) <= MAX_WAITING_BYTES
+    }
+
+    /// Keeps a request that waits. There is no decision about it yet.
+    fn keep(&mut self, id: RequestId, mut waiting: Waiting) -> Option<Decision> {
+        waiting.wait.waited = true;
+        self.waiting_bytes = self.waiting_bytes.saturating_add(waiting.request.size());
+        self.waiting.insert(id, waiting);
+        None
     }
 
     /// Judges requests that waited once more.
@@ -487,9 +558,24 @@ impl Engine {
             let Some(waiting) = self.waiting.remove(&id) else {
                 continue;
             };
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.token.len());
-            if let Some(decision) = self.judge(id, waiting, now) {
-                self.decided.push_back((id, decision));
+            let Waiting {
+                request,
+                rule,
+                wait,
+            } = waiting;
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(request.size());
+            match self.judge(&Request::new(&request.headers()), rule, wait, now) {
+                Ok(decision) => self.decided.push_back((id, decision)),
+                Err(wait) => {
+                    self.keep(
+                        id,
+                        Waiting {
+                            request,
+                            rule,
+                            wait,
+                        },
+                    );
+                }
             }
         }
     }
@@ -509,8 +595,8 @@ impl Engine {
         }
         let mut waited = Vec::new();
         for (id, waiting) in &mut self.waiting {
-            if waiting.awaited.contains(&index) {
-                waiting.awaited.retain(|awaited| *awaited != index);
+            if waiting.wait.awaited.contains(&index) {
+                waiting.wait.awaited.retain(|awaited| *awaited != index);
                 waited.push(*id);
             }
         }
@@ -534,41 +620,36 @@ impl Engine {
 }
 
 impl Decision {
-    fn denied(rule: Option<Rule>, denial: Denial) -> Self {
+    fn of(rule: Option<Rule>, outcome: Outcome) -> Self {
         Self {
-            outcome: Outcome::Deny(denial),
+            outcome,
             rule,
             provider: None,
             kid: None,
             cached_keys: false,
+            would_deny: None,
         }
     }
 
-    fn allowed(rule: Rule, remove: Vec<Vec<u8>>, add: Vec<(String, String)>) -> Self {
-        Self {
-            outcome: Outcome::Allow(HeaderEdits { remove, add }),
-            rule: Some(rule),
-            provider: None,
-            kid: None,
-            cached_keys: false,
-        }
+    /// A denial that no token has a part in.
+    pub fn denied(rule: Option<Rule>, denial: Denial) -> Self {
+        Self::of(rule, Outcome::Deny(denial))
     }
 }
 
-/// What a request needs to pass by a rule.
-fn auth_of(apps: &[App], rule: Rule) -> Option<&Auth> {
+/// What a rule asks of a request.
+fn access_of(apps: &[App], rule: Rule) -> Option<&Access> {
     let app = apps.get(rule.app.0)?;
     match rule.route {
-        None => Some(&app.auth),
-        Some(route) => Some(&app.routes.get(route.0)?.auth),
+        None => Some(&app.access),
+        Some(route) => Some(&app.routes.get(route.0)?.access),
     }
 }
 
 /// How long a request may wait: as long as the slowest of its sources may take to answer.
-fn longest_wait(auth: &JwtAuth, providers: &[Provider], sources: &[Source]) -> Millis {
-    auth.providers
-        .iter()
-        .filter_map(|index| providers.get(usize::try_from(*index).ok()?))
+fn longest_wait(plan: &Plan, providers: &[Provider], sources: &[Source]) -> Millis {
+    plan.providers()
+        .filter_map(|index| providers.get(index.0))
         .flat_map(Provider::sources)
         .filter_map(|index| sources.get(index.0))
         .map(Source::longest_wait)

@@ -11,9 +11,13 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::content::{Discovered, Purpose};
+use super::decision::REPORT_HEADER;
+use super::requirement::{Plan, PlanError};
 use super::source::Source;
-use super::{App, AppRoute, Engine, Provider, ProviderKeys, SourceIndex};
-use crate::config::{self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, KeySource, PathKind};
+use super::{Access, App, AppRoute, Engine, Provider, ProviderKeys, SourceIndex};
+use crate::config::{
+    self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, Handling, KeySource, PathKind,
+};
 use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError};
 use crate::matching::{Matcher, MatcherError};
 use crate::request::fold_header_name;
@@ -172,23 +176,33 @@ pub(super) fn build(
         list: Vec::new(),
     };
     let mut providers = Vec::with_capacity(config.providers.len());
-    for provider in config.providers {
+    let mut handling = Vec::with_capacity(config.providers.len());
+    for mut provider in config.providers {
+        handling.push((
+            core::mem::take(&mut provider.handling),
+            core::mem::take(&mut provider.audiences),
+        ));
         providers.push(read_provider(provider, environment, &mut sources)?);
     }
     for app in &config.apps {
-        check_app(app, providers.len())?;
+        check_app(app)?;
     }
+    let protected = identity_headers(&handling, &config.apps)?;
+    let matcher = Matcher::new(&config.apps).map_err(|(app, error)| SetupError::Matching {
+        app: config
+            .apps
+            .get(app.0)
+            .map_or_else(String::new, |app| app.slug.clone()),
+        error,
+    })?;
+    let apps = config.apps.into_iter();
     Ok(Engine {
-        matcher: Matcher::new(&config.apps).map_err(|(app, error)| SetupError::Matching {
-            app: config
-                .apps
-                .get(app.0)
-                .map_or_else(String::new, |app| app.slug.clone()),
-            error,
-        })?,
+        matcher,
         unmatched: config.unmatched,
-        protected: identity_headers(&config.apps),
-        apps: config.apps.into_iter().map(read_app).collect(),
+        protected,
+        apps: apps
+            .map(|app| read_app(app, &handling))
+            .collect::<Result<_, _>>()?,
         providers,
         sources: sources.list,
         waiting: BTreeMap::new(),
@@ -318,7 +332,6 @@ fn read_provider(
     Ok(Provider {
         name: provider.name,
         issuer: provider.issuer,
-        audiences: provider.audiences,
         algorithms: provider.algorithms,
         leeway,
         require_expiration: provider.require_expiration,
@@ -354,7 +367,7 @@ fn serves(keys: &JwkSet, allowed: &[Algorithm]) -> bool {
         .any(|key| key.algorithms().iter().any(|alg| allowed.contains(alg)))
 }
 
-fn check_app(app: &config::App, providers: usize) -> Result<(), SetupError> {
+fn check_app(app: &config::App) -> Result<(), SetupError> {
     let inconsistent = |problem| {
         Err(SetupError::Inconsistent {
             place: app.slug.clone(),
@@ -366,25 +379,6 @@ fn check_app(app: &config::App, providers: usize) -> Result<(), SetupError> {
     }
     if !app.path.starts_with('/') {
         return inconsistent("has a path that is not absolute");
-    }
-    for auth in core::iter::once(&app.auth).chain(app.routes.iter().map(|route| &route.auth)) {
-        let Auth::Jwt(auth) = auth else {
-            continue;
-        };
-        if auth.providers.is_empty() {
-            return inconsistent("names no provider");
-        }
-        let known = |index: &u32| usize::try_from(*index).is_ok_and(|index| index < providers);
-        if !auth.providers.iter().all(known) {
-            return inconsistent("names a provider that does not exist");
-        }
-        if !auth
-            .claim_headers
-            .iter()
-            .all(|entry| is_header_name(&entry.header))
-        {
-            return inconsistent("forwards a claim in something that is no header name");
-        }
     }
     Ok(())
 }
@@ -398,38 +392,72 @@ fn is_header_name(name: &str) -> bool {
 }
 
 /// Every header that carries a claim anywhere, folded, in order.
-fn identity_headers(apps: &[config::App]) -> Vec<Vec<u8>> {
-    let mut names: Vec<Vec<u8>> = apps
-        .iter()
-        .flat_map(|app| {
-            core::iter::once(&app.auth).chain(app.routes.iter().map(|route| &route.auth))
-        })
-        .filter_map(|auth| match auth {
-            Auth::Jwt(auth) => Some(auth),
-            Auth::None => None,
-        })
-        .flat_map(|auth| &auth.claim_headers)
-        .map(|entry| fold_header_name(&entry.header))
-        .collect();
+fn identity_headers(
+    providers: &[(Handling, Vec<String>)],
+    apps: &[config::App],
+) -> Result<Vec<Vec<u8>>, SetupError> {
+    let rules = apps.iter().flat_map(|app| {
+        core::iter::once(&app.auth)
+            .chain(app.routes.iter().map(|route| &route.auth))
+            .filter_map(|auth| match auth {
+                Auth::Jwt(auth) => Some(&auth.handling),
+                Auth::None => None,
+            })
+    });
+    let handlings = providers.iter().map(|(handling, _)| handling).chain(rules);
+    let mut names = Vec::from([fold_header_name(REPORT_HEADER)]);
+    for entry in handlings.flat_map(|handling| &handling.claim_headers) {
+        if !is_header_name(&entry.header) {
+            return Err(SetupError::Inconsistent {
+                place: entry.claim.clone(),
+                problem: "is forwarded in something that is no header name",
+            });
+        }
+        names.push(fold_header_name(&entry.header));
+    }
     names.sort_unstable();
     names.dedup();
-    names
+    Ok(names)
 }
 
-fn read_app(app: config::App) -> App {
-    App {
-        slug: app.slug,
-        auth: app.auth,
+fn read_app(app: config::App, providers: &[(Handling, Vec<String>)]) -> Result<App, SetupError> {
+    let access = |auth: &Auth| read_access(auth, providers, &app.slug);
+    Ok(App {
+        access: access(&app.auth)?,
         bypass_cors_preflight: app.bypass_cors_preflight,
         routes: app
             .routes
-            .into_iter()
-            .map(|route| AppRoute {
-                label: label(&route),
-                auth: route.auth,
+            .iter()
+            .map(|route| {
+                Ok(AppRoute {
+                    label: label(route),
+                    access: access(&route.auth)?,
+                })
             })
-            .collect(),
-    }
+            .collect::<Result<_, _>>()?,
+        slug: app.slug,
+    })
+}
+
+fn read_access(
+    auth: &Auth,
+    providers: &[(Handling, Vec<String>)],
+    app: &str,
+) -> Result<Access, SetupError> {
+    let auth = match auth {
+        Auth::None => return Ok(Access::Open),
+        Auth::Jwt(auth) => auth,
+    };
+    Plan::new(auth, providers)
+        .map(Access::Tokens)
+        .map_err(|error| SetupError::Inconsistent {
+            place: app.into(),
+            problem: match error {
+                PlanError::UnknownProvider => "names a provider that does not exist",
+                PlanError::Empty => "names no provider",
+                PlanError::TooDeep => "has a requirement that is nested too deep",
+            },
+        })
 }
 
 /// A route as the policy writes it, with the names that it has conditions on: `GET,HEAD /files/* [x-env, ?v]`.

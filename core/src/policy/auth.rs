@@ -1,33 +1,34 @@
 //! Who may pass: the `auth` of an app or a route.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::compiler::{Compiler, is_one_of};
-use super::diagnostic::{Code, Diagnostic, MAX_FINDINGS, quote, quote_list};
+use super::diagnostic::{Code, Diagnostic, quote, quote_list};
 use super::http;
 use super::node::Node;
-use super::source::{self, AuthType};
-use super::suggest;
+use super::requirement::{fill_audiences, leaves};
+use super::source::{self, AuthType, Mode};
 use super::value;
-use crate::config;
+use crate::config::{self, Enforcement, Requirement};
 use crate::json::Span;
 use crate::request::fold_header_name;
 
 /// The fields of `auth` that are not a provider's.
-const AUTH_FIELDS: [&str; 6] = [
-    "auth_type",
-    "required",
-    "providers",
+const AUTH_FIELDS: [&str; 5] = ["auth_type", "required", "mode", "providers", "requirement"];
+
+/// The fields of a provider that may stand beside `providers` or `requirement`.
+const RULE_FIELDS: [&str; 6] = [
+    "audience",
+    "audiences",
+    "token_sources",
     "required_claims",
     "forward_claims_as_headers",
     "forward_token",
 ];
-
-/// The fields of a provider that may stand beside `providers`.
-const REPLACING_FIELDS: [&str; 3] = ["audience", "audiences", "token_sources"];
 
 impl Compiler<'_> {
     /// Compiles the policy of an app or route; `None` when something is wrong with it, which was reported.
@@ -67,115 +68,124 @@ impl Compiler<'_> {
         auth: &source::Auth,
         name: &str,
     ) -> Option<config::JwtAuth> {
-        let (providers, audiences, token_sources) = match (&auth.providers, node.field("providers"))
-        {
-            (Some(names), Some(list)) => (
-                self.referred(node, &list, names),
-                self.audiences(node, &auth.provider),
-                self.token_sources(node, auth.provider.token_sources.as_deref()),
+        let mode = self.mode(node, auth);
+        let requirement = self.requirement(node, auth, name);
+        let handling = match node.field("providers").or(node.field("requirement")) {
+            Some(_) => self.handling(node, &auth.provider),
+            None => Some(config::Handling::default()),
+        };
+        let (mode, requirement, handling) = (mode?, requirement?, handling?);
+        let (enforcement, requirement) = match mode {
+            Mode::Strict => (Enforcement::Deny, requirement),
+            Mode::ReportOnly => (Enforcement::Report, requirement),
+            Mode::AllowMissing => (
+                Enforcement::Deny,
+                Requirement::AllowMissing(Box::new(requirement)),
             ),
-            _ => (
-                self.inline_provider(node, auth, name),
-                Some(Vec::new()),
-                Some(Vec::new()),
+            Mode::AllowMissingOrFailed => (
+                Enforcement::Deny,
+                Requirement::AllowMissingOrFailed(Box::new(requirement)),
             ),
         };
-        let required_claims = self.required_claims(node, auth);
-        let claim_headers = self.claim_headers(node, auth);
         let auth = config::JwtAuth {
-            required: auth.required,
-            providers: providers?,
-            audiences: audiences?,
-            token_sources: token_sources?,
-            required_claims: required_claims?,
-            claim_headers: claim_headers?,
-            forward_token: auth.forward_token,
+            enforcement,
+            requirement,
+            handling,
         };
-        self.report_unchecked_audience(node, &auth);
+        self.report_claim_header_twins(node, &auth)
+            .then(|| self.report_unchecked_audience(node, &auth))?;
         Some(auth)
     }
 
-    /// The provider whose fields stand in `auth` itself.
-    fn inline_provider(
+    fn mode(&mut self, node: &Node<'_, '_>, auth: &source::Auth) -> Option<Mode> {
+        if let (Some(mode), Some(required)) = (node.field("mode"), node.field("required")) {
+            let message = "`required` cannot stand beside `mode`".into();
+            let hint = "`mode` says it alone; leave `required` out";
+            self.contradiction(&required, &mode, message, Some(hint.into()));
+            return None;
+        }
+        Some(match (auth.mode, auth.required) {
+            (Some(mode), _) => mode,
+            (None, Some(false)) => Mode::AllowMissing,
+            (None, _) => Mode::Strict,
+        })
+    }
+
+    /// What `providers`, `requirement` or the provider in `auth` itself asks for.
+    fn requirement(
         &mut self,
         node: &Node<'_, '_>,
         auth: &source::Auth,
         name: &str,
-    ) -> Option<Vec<u32>> {
-        let compiled = self.provider(node, &auth.provider, name)?;
-        let index = self.add_provider(compiled);
-        Some(Vec::from([index]))
+    ) -> Option<Requirement> {
+        let (providers, requirement) = (node.field("providers"), node.field("requirement"));
+        let Some(referring) = requirement.as_ref().or(providers.as_ref()) else {
+            let compiled = self.provider(node, &auth.provider, name)?;
+            return Some(Requirement::Provider {
+                index: self.add_provider(compiled),
+                audiences: Vec::new(),
+            });
+        };
+        let mut is_valid = true;
+        if let (Some(providers), Some(requirement)) = (&providers, &requirement) {
+            let message = "`providers` cannot stand beside `requirement`".into();
+            let hint = "`providers` is `requirement` with `any_of`; write one of the two";
+            self.contradiction(providers, requirement, message, Some(hint.into()));
+            is_valid = false;
+        }
+        for member in node.members() {
+            if !is_one_of(member, &AUTH_FIELDS) && !is_one_of(member, &RULE_FIELDS) {
+                let field = node.child(member);
+                let beside = referring.label();
+                let message = format!("{} cannot stand beside {beside}", field.label());
+                let hint =
+                    format!("it belongs to the provider; write it there, or leave {beside} out");
+                self.contradiction(&field, referring, message, Some(hint));
+                is_valid = false;
+            }
+        }
+        let audiences = self.audiences(node, &auth.provider);
+        let requirement = match (&auth.requirement, &auth.providers) {
+            (Some(requirement), _) => self.combination(referring, requirement),
+            (None, names) => self.any_of(referring, names.as_deref().unwrap_or_default()),
+        };
+        let mut requirement = requirement?;
+        fill_audiences(&mut requirement, &audiences?);
+        is_valid.then_some(requirement)
     }
 
-    /// The providers that `auth` names.
-    fn referred(
+    /// What is done with tokens, as a provider or a rule says it.
+    pub(super) fn handling(
         &mut self,
         node: &Node<'_, '_>,
-        list: &Node<'_, '_>,
-        names: &[String],
-    ) -> Option<Vec<u32>> {
-        let mut is_valid = true;
-        for member in node.members() {
-            if !is_one_of(member, &AUTH_FIELDS) && !is_one_of(member, &REPLACING_FIELDS) {
-                let field = node.child(member);
-                let message = format!("{} cannot stand beside `providers`", field.label());
-                let hint = "it belongs to the provider; write it there, or leave `providers` out";
-                self.contradiction(&field, list, message, Some(hint.into()));
-                is_valid = false;
-            }
-        }
-        let mut seen = BTreeMap::new();
-        let mut indices = Vec::new();
-        for (element, name) in list.elements().zip(names) {
-            if self.is_repeated(&mut seen, name, &element) {
-                is_valid = false;
-                continue;
-            }
-            match self.refer(&element, name) {
-                Some(index) => indices.push(index),
-                None => is_valid = false,
-            }
-        }
-        is_valid.then_some(indices)
+        provider: &source::Provider,
+    ) -> Option<config::Handling> {
+        let required_claims = self.required_claims(node, provider);
+        let claim_headers = self.claim_headers(node, provider);
+        let token_sources = self.token_sources(node, provider.token_sources.as_deref());
+        Some(config::Handling {
+            token_sources: token_sources?,
+            required_claims: required_claims?,
+            claim_headers: claim_headers?,
+            forward_token: provider.forward_token,
+        })
     }
 
-    /// The place of a named provider in the configuration.
-    fn refer(&mut self, element: &Node<'_, '_>, name: &str) -> Option<u32> {
-        let Some(named) = self.named.get_mut(name) else {
-            let known = self.named.keys().map(String::as_str);
-            // Beyond the limit findings are only counted: no need to look for what was meant.
-            let hint = match self.named.is_empty() {
-                _ if self.found.errors.len() >= MAX_FINDINGS => String::new(),
-                true => "the policy has no `providers`".into(),
-                false => suggest::hint(name, known, "the providers are"),
-            };
-            let message = format!("there is no provider {}", quote(name));
-            self.error(Code::UnknownName, element, message, Some(hint));
-            return None;
-        };
-        named.is_used = true;
-        if let Some(index) = named.index {
-            return Some(index);
-        }
-        let compiled = named.compiled.take()?;
-        let index = self.add_provider(compiled);
-        if let Some(named) = self.named.get_mut(name) {
-            named.index = Some(index);
-        }
-        Some(index)
-    }
-
-    fn required_claims(&mut self, node: &Node<'_, '_>, auth: &source::Auth) -> Option<Vec<String>> {
+    fn required_claims(
+        &mut self,
+        node: &Node<'_, '_>,
+        provider: &source::Provider,
+    ) -> Option<Vec<String>> {
         let Some(list) = node.field("required_claims") else {
             return Some(Vec::new());
         };
         let mut seen = BTreeMap::new();
         let mut is_valid = true;
-        for (element, claim) in list.elements().zip(&auth.required_claims) {
+        for (element, claim) in list.elements().zip(&provider.required_claims) {
             is_valid &= self.is_claim(&element, claim, element.span());
             is_valid &= !self.is_repeated(&mut seen, claim, &element);
         }
-        is_valid.then(|| auth.required_claims.clone())
+        is_valid.then(|| provider.required_claims.clone())
     }
 
     /// Whether a text can be the name of a claim; a fault is reported.
@@ -208,7 +218,7 @@ impl Compiler<'_> {
     fn claim_headers(
         &mut self,
         node: &Node<'_, '_>,
-        auth: &source::Auth,
+        provider: &source::Provider,
     ) -> Option<Vec<config::ClaimHeader>> {
         let Some(map) = node.field("forward_claims_as_headers") else {
             return Some(Vec::new());
@@ -218,7 +228,7 @@ impl Compiler<'_> {
         let mut is_valid = true;
         for (member, field) in map.members().iter().zip(map.children()) {
             is_valid &= self.is_claim(&field, &member.name, member.name_span);
-            let Some(text) = auth.forward_claims_as_headers.get(member.name.as_ref()) else {
+            let Some(text) = provider.forward_claims_as_headers.get(member.name.as_ref()) else {
                 continue;
             };
             let Some(header) = self.parsed(&field, text, http::parse_claim_header) else {
@@ -256,21 +266,57 @@ impl Compiler<'_> {
         is_valid.then(|| headers.collect())
     }
 
+    /// Whether no header gets one claim from a provider and another from the rule; one that does is reported.
+    fn report_claim_header_twins(&mut self, node: &Node<'_, '_>, auth: &config::JwtAuth) -> bool {
+        let Some(map) = node.field("forward_claims_as_headers") else {
+            return true;
+        };
+        let mut twins = Vec::new();
+        for part in leaves(&auth.requirement) {
+            let Some(provider) = self.provider_at(part.index) else {
+                continue;
+            };
+            for own in &auth.handling.claim_headers {
+                let is_twin = |other: &&config::ClaimHeader| {
+                    other.claim != own.claim
+                        && fold_header_name(&other.header) == fold_header_name(&own.header)
+                };
+                if let Some(other) = provider.handling.claim_headers.iter().find(is_twin) {
+                    let message = format!(
+                        "the provider {} puts the claim {} into the header {} already",
+                        quote(&provider.name),
+                        quote(&other.claim),
+                        quote(&own.header),
+                    );
+                    twins.push((own.claim.clone(), message));
+                }
+            }
+        }
+        for (claim, message) in &twins {
+            if let Some(field) = map.field(claim) {
+                self.error(Code::Duplicate, &field, message.clone(), None);
+            }
+        }
+        twins.is_empty()
+    }
+
+    fn provider_at(&self, index: u32) -> Option<&config::Provider> {
+        self.providers.get(usize::try_from(index).ok()?)
+    }
+
     /// Warns where a token that was issued for another service passes.
     fn report_unchecked_audience(&mut self, node: &Node<'_, '_>, auth: &config::JwtAuth) {
-        if !auth.audiences.is_empty() {
-            return;
-        }
-        let unchecked: Vec<&str> = auth
-            .providers
-            .iter()
-            .filter_map(|index| self.providers.get(usize::try_from(*index).ok()?))
+        let mut unchecked: Vec<&str> = leaves(&auth.requirement)
+            .into_iter()
+            .filter(|part| part.audiences.is_empty())
+            .filter_map(|part| self.provider_at(part.index))
             .filter(|provider| {
                 provider.audiences.is_empty()
                     && matches!(provider.keys, config::KeySource::Remote(_))
             })
             .map(|provider| provider.issuer.as_deref().unwrap_or(&provider.name))
             .collect();
+        unchecked.dedup();
         if unchecked.is_empty() {
             return;
         }

@@ -23,6 +23,7 @@ mod read;
 mod redact;
 mod reference;
 mod render;
+mod requirement;
 mod requirements;
 mod route;
 mod schema;

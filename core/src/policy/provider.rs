@@ -74,11 +74,11 @@ impl Compiler<'_> {
         let keys = self
             .key_source(node)
             .and_then(|field| self.keys(node, &field, provider));
-        let token_sources = self.token_sources(node, provider.token_sources.as_deref());
         let algorithms = match &keys {
             Some(keys) => self.algorithms(node, provider, keys),
             None => None,
         };
+        let handling = self.handling(node, provider);
         let keys = keys?;
         let issuer = match issuer {
             Some(explicit) => Some(explicit?),
@@ -96,9 +96,13 @@ impl Compiler<'_> {
                 require_expiration: provider
                     .require_expiration
                     .unwrap_or(source::DEFAULT_REQUIRE_EXPIRATION),
-                token_sources: token_sources?,
                 keys: keys.source,
                 revocation: config::Revocation::default(),
+                handling: config::Handling {
+                    // A provider that says no says nothing.
+                    forward_token: provider.forward_token.filter(|forward| *forward),
+                    ..handling?
+                },
             },
             url: keys.url,
         })

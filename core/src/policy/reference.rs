@@ -15,6 +15,7 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("QueryCondition", "query-condition", "Query condition"),
     ("AccessPolicy", "access-policy", "Access policy"),
     ("Auth", "auth", "Auth"),
+    ("RequirementPart", "requirement-part", "Requirement part"),
     ("Provider", "provider", "Provider"),
     ("TokenSource", "token-source", "Token source"),
     ("TextCondition", "text-condition", "Text condition"),
@@ -29,7 +30,7 @@ pub fn reference() -> String {
          a wrong type and a contradiction are errors, with file, line and column. A field that is left out has \
          its default; `null` is not a value.\n",
     );
-    for (name, _, title) in SECTIONS {
+    for (name, _, title) in SECTIONS.iter().copied() {
         section(&mut out, &definitions, name, title);
     }
     out

@@ -5,6 +5,7 @@
 //! anything; what a field means together with others is said by the compiler beside this module.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -212,34 +213,87 @@ pub enum AuthType {
     None,
 }
 
-/// Who may pass. The provider is named by `providers`, or its fields stand here themselves.
+/// Who may pass. The providers are named by `providers` or `requirement`, or the fields of one stand here themselves.
+/// Beside `providers` or `requirement`, of a provider's fields, only those may stand that say what is done with a
+/// token: `audience` and `audiences`, `token_sources` and `forward_token`, which then replace those of the providers,
+/// and `required_claims` and `forward_claims_as_headers`, which are added to theirs.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
     /// How a request is authenticated.
     pub auth_type: AuthType,
-    /// Whether a request without a token is refused. One with a token that fails always is.
-    #[serde(default = "yes")]
-    pub required: bool,
-    /// Names of the policy's `providers`; a token that any of them accepts passes. Beside it, of a provider's
-    /// fields, only `audience` or `audiences` and `token_sources` may stand here: they then replace those of the
-    /// providers.
+    /// Whether a request without a token is refused. One with a token that fails always is. `false` is the same as
+    /// `mode` `allow_missing`, and cannot stand beside `mode`.
+    #[schemars(extend("default" = true))]
+    pub required: Option<bool>,
+    /// What happens to requests without a good token.
+    #[schemars(extend("default" = "strict"))]
+    pub mode: Option<Mode>,
+    /// Names of the policy's `providers`; a token that any of them accepts passes. Every token in a place
+    /// where one of them has its tokens has to be accepted by such a provider. The issuer of a token
+    /// tells whose it is before any key is tried.
     #[schemars(length(min = 1))]
     pub providers: Option<Vec<String>>,
-    /// Names of top-level claims that the token must have, with a value other than `null`.
-    #[serde(default)]
-    pub required_claims: Vec<String>,
-    /// Top-level claims that the service gets as headers: claim name to header name. These headers are removed
-    /// from every inbound request first, whatever app it is for, in every spelling (case, and anything but a
-    /// letter or digit for `-`). A header name consists of letters, digits, `-` and `_`.
-    #[serde(default)]
-    pub forward_claims_as_headers: BTreeMap<String, String>,
-    /// Whether the service gets the token itself. Otherwise `Authorization` is removed once the token is verified.
-    #[serde(default)]
-    pub forward_token: bool,
-    /// The provider, where it is not named by `providers`.
+    /// Instead of `providers`: which of them have to accept, in any combination.
+    pub requirement: Option<Requirement>,
+    /// The provider, where it is not named by `providers` or `requirement`.
     #[serde(flatten)]
     pub provider: Provider,
+}
+
+/// What happens to requests without a good token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// They are denied.
+    Strict,
+    /// One without any token passes, without the headers that carry claims. One with a token that fails is denied.
+    AllowMissing,
+    /// All pass, without the headers that carry claims. A token that fails stays in the request.
+    AllowMissingOrFailed,
+    /// All pass, and what `strict` would have done is told: to the service in the header `x-nexus-report`
+    /// (`allow`, or `deny; reason=` and the code), in the log and in the counters `nexus.would_deny.<code>`.
+    ReportOnly,
+}
+
+/// Which providers have to accept: one by its name, or a combination.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Requirement {
+    /// the name of a provider
+    Name(String),
+    /// exactly one of `provider`, `any_of` and `all_of`
+    Part(Box<RequirementPart>),
+}
+
+/// A part of a requirement. It has exactly one of `provider`, `any_of` and `all_of`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequirementPart {
+    /// The name of the provider that has to accept.
+    pub provider: Option<String>,
+    /// For `provider`: replaces its audiences, and those beside `requirement`.
+    #[schemars(length(min = 1))]
+    pub audiences: Option<Vec<String>>,
+    /// One of these has to be fulfilled.
+    #[schemars(length(min = 1))]
+    pub any_of: Option<Vec<Requirement>>,
+    /// All of these have to be fulfilled, by the same token or by several. Two tokens that say different things
+    /// for a header that carries a claim are refused.
+    #[schemars(length(min = 1))]
+    pub all_of: Option<Vec<Requirement>>,
+    /// What also fulfils this part. Left out: nothing.
+    pub mode: Option<PartMode>,
+}
+
+/// What fulfils a part of a requirement without a good token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PartMode {
+    /// That there is no token of its providers.
+    AllowMissing,
+    /// Anything: a token that fails counts as none.
+    AllowMissingOrFailed,
 }
 
 /// An issuer of tokens and where its keys are. It has exactly one source of keys: `preset`, `jwks_url`, `jwks`,
@@ -310,6 +364,19 @@ pub struct Provider {
     /// Whether a token without `exp` is refused.
     #[schemars(extend("default" = DEFAULT_REQUIRE_EXPIRATION))]
     pub require_expiration: Option<bool>,
+    /// Names of top-level claims that the token must have, with a value other than `null`.
+    #[serde(default)]
+    #[schemars(extend("default" = []))]
+    pub required_claims: Vec<String>,
+    /// Top-level claims that the service gets as headers: claim name to header name. These headers are removed
+    /// from every inbound request first, whatever app it is for, in every spelling (case, and anything but a
+    /// letter or digit for `-`). A header name consists of letters, digits, `-` and `_`.
+    #[serde(default)]
+    #[schemars(extend("default" = {}))]
+    pub forward_claims_as_headers: BTreeMap<String, String>,
+    /// Whether the service gets the token itself. Otherwise it is removed from the request once it is verified.
+    #[schemars(extend("default" = false))]
+    pub forward_token: Option<bool>,
 }
 
 /// A place in a request where a token may stand: exactly one of `header`, `query` and `cookie`. What is named
@@ -418,8 +485,4 @@ impl JsonSchema for InlineJwks {
 
 fn every_host() -> Vec<String> {
     Vec::from([String::from("*")])
-}
-
-fn yes() -> bool {
-    true
 }

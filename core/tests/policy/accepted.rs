@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nexus_core::config::{
     Auth, CACHE_TTL_VARIABLE, Condition, ConditionTest, Config, KeySource, PathKind, Provider,
-    RouteOrder, TextMatch, TextMatchKind, TokenSource, Unmatched,
+    Requirement, RouteOrder, TextMatch, TextMatchKind, TokenSource, Unmatched,
 };
 use nexus_core::engine::Engine;
 use nexus_core::policy::{
@@ -40,17 +40,17 @@ fn the_app_document_that_the_project_starts_from_compiles_as_it_stands() {
     assert_eq!(
         compiled.json,
         concat!(
-            r#"{"nexus":1,"providers":[{"name":"my-sso-app/default_policy","#,
+            r#"{"nexus":2,"providers":[{"name":"my-sso-app/default_policy","#,
             r#""issuer":"https://your-sso-provider.com","audiences":["your-app-client-id"],"#,
             r#""algorithms":["RS256","RS384","RS512","PS256","PS384","PS512","ES256","ES384","ES512","ES256K","EdDSA"],"#,
             r#""clock_skew_secs":60,"require_expiration":true,"#,
             r#""keys":{"remote":{"url":"https://your-sso-provider.com/.well-known/jwks.json","#,
             r#""cluster":"your-sso-provider.com","scheme":"https","authority":"your-sso-provider.com","#,
-            r#""path":"/.well-known/jwks.json","timeout_ms":5000,"max_stale_secs":86400}}}],"#,
+            r#""path":"/.well-known/jwks.json","timeout_ms":5000,"max_stale_secs":86400}},"#,
+            r#""handling":{"required_claims":["sub","email"],"claim_headers":["#,
+            r#"{"claim":"email","header":"x-user-email"},{"claim":"sub","header":"x-user-id"}]}}],"#,
             r#""apps":[{"slug":"my-sso-app","hosts":["*"],"path":"/my-app","#,
-            r#""auth":{"jwt":{"required":true,"providers":[0],"required_claims":["sub","email"],"#,
-            r#""claim_headers":[{"claim":"email","header":"x-user-email"},{"claim":"sub","header":"x-user-id"}],"#,
-            r#""forward_token":false}}}],"unmatched":"deny"}"#,
+            r#""auth":{"jwt":{"requirement":{"provider":{"index":0}}}}}],"unmatched":"deny"}"#,
             "\n"
         )
     );
@@ -417,19 +417,25 @@ fn named_providers_are_shared_and_only_used_ones_are_kept() {
         Auth::None => panic!("open"),
     };
     let one = jwt(&config.apps[0].auth);
-    assert_eq!(one.providers, [0, 1]);
-    assert!(!one.required);
-    assert!(one.forward_token);
-    assert_eq!(one.audiences, ["one"]);
+    let asks = |index, audience: &str| Requirement::Provider {
+        index,
+        audiences: match audience {
+            "" => vec![],
+            audience => vec![audience.into()],
+        },
+    };
+    let either = Requirement::AnyOf(vec![asks(0, "one"), asks(1, "one")]);
+    assert_eq!(one.requirement, Requirement::AllowMissing(Box::new(either)));
+    assert_eq!(one.handling.forward_token, Some(true));
     let headers: Vec<_> = one
+        .handling
         .claim_headers
         .iter()
         .map(|entry| (entry.claim.as_str(), entry.header.as_str()))
         .collect();
     assert_eq!(headers, [("a", "x-a"), ("b", "x_b")]);
-    assert_eq!(jwt(&config.apps[0].routes[0].auth).providers, [2]);
-    assert_eq!(jwt(&config.apps[1].auth).providers, [1]);
-    assert_eq!(jwt(&config.apps[1].auth).audiences, [""; 0]);
+    assert_eq!(jwt(&config.apps[0].routes[0].auth).requirement, asks(2, ""));
+    assert_eq!(jwt(&config.apps[1].auth).requirement, asks(1, ""));
 
     let warnings: Vec<_> = compiled
         .warnings
@@ -646,7 +652,7 @@ fn token_sources_keep_their_order_and_replace_those_of_the_providers() {
         ));
         let compiled = good(&policy);
         assert_eq!(compiled.warnings, [], "{sources}");
-        serde_json::to_string(&compiled.config.providers[0].token_sources).unwrap()
+        serde_json::to_string(&compiled.config.providers[0].handling.token_sources).unwrap()
     };
     for (sources, expected) in [
         (
@@ -691,9 +697,12 @@ fn token_sources_keep_their_order_and_replace_those_of_the_providers() {
     let Auth::Jwt(auth) = &config.apps[0].auth else {
         panic!("{config:?}");
     };
-    assert_eq!(auth.token_sources, [TokenSource::Cookie("c".into())]);
     assert_eq!(
-        config.providers[0].token_sources,
+        auth.handling.token_sources,
+        [TokenSource::Cookie("c".into())]
+    );
+    assert_eq!(
+        config.providers[0].handling.token_sources,
         [TokenSource::Query("t".into())]
     );
 }

@@ -36,6 +36,13 @@ fn policy(owner: &str, member: &str, value: &Value) -> (Value, &'static str) {
             "/apps/0/default_policy/auth",
             "apps[0].default_policy.auth.",
         ),
+        "RequirementPart" => {
+            policy["apps"][0]["default_policy"]["auth"]["requirement"] = json!({});
+            (
+                "/apps/0/default_policy/auth/requirement",
+                "apps[0].default_policy.auth.requirement.",
+            )
+        }
         "Provider" => ("/providers/idp", "providers.idp."),
         "TokenSource" => {
             policy["providers"]["idp"]["token_sources"] = json!([{}]);

@@ -97,6 +97,11 @@ fn sources_of_keys() {
 }
 
 #[test]
+fn requirements_are_refused_in_the_author_s_words() {
+    check("requirement.txt");
+}
+
+#[test]
 fn tokens_and_claims() {
     check("auth.txt");
 }

@@ -122,9 +122,9 @@ impl<'s> Bed<'s> {
                 for removed in &edits.remove {
                     headers.retain(|(name, _)| !name.eq_ignore_ascii_case(removed));
                 }
-                for (added, value) in &edits.add {
+                for (added, value) in &edits.set {
                     headers.retain(|(name, _)| !name.eq_ignore_ascii_case(added.as_bytes()));
-                    headers.push((added.clone().into_bytes(), value.clone().into_bytes()));
+                    headers.push((added.clone().into_bytes(), value.clone()));
                 }
                 Seen::Upstream(by_name(
                     headers

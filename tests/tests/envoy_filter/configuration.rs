@@ -117,7 +117,9 @@ fn bad_configurations() -> Vec<(&'static str, String, &'static str)> {
         ),
         (
             "no provider of that number",
-            altered(|it| it["apps"][0]["auth"]["jwt"]["providers"] = json!([7])),
+            altered(|it| {
+                it["apps"][0]["auth"]["jwt"]["requirement"] = json!({"provider": {"index": 7}})
+            }),
             "names a provider that does not exist",
         ),
         (
@@ -128,8 +130,8 @@ fn bad_configurations() -> Vec<(&'static str, String, &'static str)> {
         (
             "a pseudo-header for a claim",
             altered(|it| {
-                it["apps"][0]["auth"]["jwt"]["claim_headers"] =
-                    json!([{"claim": "sub", "header": ":path"}])
+                it["apps"][0]["auth"]["jwt"]["handling"] =
+                    json!({"claim_headers": [{"claim": "sub", "header": ":path"}]})
             }),
             "no header name",
         ),

@@ -310,7 +310,7 @@ fn the_provider_is_chosen_by_the_issuer_and_one_without_issuer_comes_last() {
         .as_array_mut()
         .unwrap()
         .extend([second, open]);
-    policy["apps"][0]["auth"]["jwt"]["providers"] = json!([2, 1, 0]);
+    policy["apps"][0]["auth"]["jwt"]["requirement"] = any_of(&[2, 1, 0]);
     let mut bed = Bed::new(policy);
     let by = |number, issuer: &str| token(number, &claims(&json!({ "iss": issuer })));
     let cases = [
@@ -358,7 +358,8 @@ fn the_provider_is_chosen_by_the_issuer_and_one_without_issuer_comes_last() {
 #[test]
 fn audiences_of_the_app_replace_those_of_the_provider() {
     let mut policy = config(&inline(&[1]));
-    policy["apps"][0]["auth"]["jwt"]["audiences"] = json!(["app"]);
+    policy["apps"][0]["auth"]["jwt"]["requirement"] =
+        json!({ "provider": { "index": 0, "audiences": ["app"] } });
     let mut bed = Bed::new(policy);
     assert_eq!(bed.get(&good(1)), Fate::Denied("audience_not_allowed"));
     assert!(

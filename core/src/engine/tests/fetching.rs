@@ -312,7 +312,7 @@ fn providers_with_one_url_share_its_keys() {
     let mut second = provider(&remote());
     second["issuer"] = json!("https://second.example.com");
     policy["providers"].as_array_mut().unwrap().push(second);
-    policy["apps"][0]["auth"]["jwt"]["providers"] = json!([0, 1]);
+    policy["apps"][0]["auth"]["jwt"]["requirement"] = any_of(&[0, 1]);
     let mut bed = Bed::new(policy);
     bed.serve_keys(&[1]);
     let second = token(1, &claims(&json!({ "iss": "https://second.example.com" })));
@@ -327,7 +327,7 @@ fn a_request_waits_for_each_source_that_may_have_its_key() {
     second["keys"]["remote"]["url"] = json!("https://idp.example.com/other?api_key=1234");
     second["keys"]["remote"]["path"] = json!("/other?api_key=1234");
     policy["providers"].as_array_mut().unwrap().push(second);
-    policy["apps"][0]["auth"]["jwt"]["providers"] = json!([0, 1]);
+    policy["apps"][0]["auth"]["jwt"]["requirement"] = any_of(&[0, 1]);
     let mut bed = Bed::new(policy);
     let serve = |bed: &mut Bed, id, keys: &[u8]| {
         let body = jwks(keys).to_string();

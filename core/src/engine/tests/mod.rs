@@ -2,6 +2,7 @@
 
 mod deciding;
 mod fetching;
+mod requiring;
 mod setting_up;
 
 use super::*;
@@ -36,7 +37,11 @@ impl Fate {
     fn of(decision: Decision) -> Self {
         match decision.outcome {
             Outcome::Allow(edits) => Self::Allowed {
-                added: edits.add,
+                added: edits
+                    .set
+                    .into_iter()
+                    .map(|(name, value)| (name, String::from_utf8(value).unwrap()))
+                    .collect(),
                 removed: edits
                     .remove
                     .into_iter()
@@ -228,25 +233,36 @@ fn provider(keys: &Value) -> Value {
 /// One app at `/app` with one provider, `sub` and `email` required and forwarded.
 fn config(keys: &Value) -> Value {
     json!({
-        "nexus": 1, "unmatched": "deny", "providers": [provider(keys)],
+        "nexus": 2, "unmatched": "deny", "providers": [provider(keys)],
         "apps": [{
             "slug": "app", "hosts": ["*"], "path": "/app",
             "auth": { "jwt": {
-                "required": true, "providers": [0], "required_claims": ["sub", "email"],
-                "claim_headers": [
-                    { "claim": "sub", "header": "x-user-id" },
-                    { "claim": "email", "header": "x-user-email" },
-                ],
-                "forward_token": false,
+                "requirement": { "provider": { "index": 0 } },
+                "handling": {
+                    "required_claims": ["sub", "email"],
+                    "claim_headers": [
+                        { "claim": "sub", "header": "x-user-id" },
+                        { "claim": "email", "header": "x-user-email" },
+                    ],
+                },
             }},
             "routes": [
                 { "path": "/health", "methods": ["GET"], "auth": "none" },
                 { "path": "/optional", "path_kind": "below", "auth": { "jwt": {
-                    "required": false, "providers": [0], "forward_token": true,
+                    "requirement": { "allow_missing": { "provider": { "index": 0 } } },
+                    "handling": { "forward_token": true },
                 }}},
             ],
         }],
     })
+}
+
+/// A requirement that any of these providers fulfils.
+fn any_of(providers: &[u32]) -> Value {
+    let parts = providers
+        .iter()
+        .map(|index| json!({ "provider": { "index": index } }));
+    json!({ "any_of": parts.collect::<Vec<_>>() })
 }
 
 fn inline(keys: &[u8]) -> Value {

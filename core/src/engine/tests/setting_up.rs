@@ -14,8 +14,8 @@ fn what_the_engine_cannot_work_with_is_refused_by_name() {
     let cases: [(&str, Value, &str); 13] = [
         (
             "/nexus",
-            json!(2),
-            "the configuration has version 2, this filter reads version 1",
+            json!(1),
+            "the configuration has version 1, this filter reads version 2",
         ),
         ("/unmatched", json!("maybe"), "unknown variant `maybe`"),
         ("/typo", json!(1), "unknown field `typo`"),
@@ -41,19 +41,19 @@ fn what_the_engine_cannot_work_with_is_refused_by_name() {
             "`app` has a path that is not absolute",
         ),
         (
-            "/apps/0/auth/jwt/providers",
-            json!([]),
+            "/apps/0/auth/jwt/requirement",
+            json!({ "any_of": [] }),
             "`app` names no provider",
         ),
         (
-            "/apps/0/auth/jwt/providers",
-            json!([1]),
+            "/apps/0/auth/jwt/requirement",
+            json!({ "provider": { "index": 1 } }),
             "`app` names a provider that does not exist",
         ),
         (
-            "/apps/0/auth/jwt/claim_headers/0/header",
+            "/apps/0/auth/jwt/handling/claim_headers/0/header",
             json!(":path"),
-            "`app` forwards a claim in something that is no header name",
+            "`sub` is forwarded in something that is no header name",
         ),
         (
             "/providers/0/keys",
