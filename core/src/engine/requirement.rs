@@ -181,7 +181,13 @@ impl Plan {
         }
         match self.standing(&self.root, examinations) {
             Standing::Fulfilled => self.grant(examinations),
-            Standing::Missing => Err(Denial::TokenMissing),
+            Standing::Missing | Standing::Failed(Denial::TokenMissing) => {
+                // A token that counts as none tells more than that there is none.
+                let refused = examinations
+                    .iter()
+                    .find(|examination| !examination.is_accepted());
+                Err(refused.map_or(Denial::TokenMissing, |refused| refused.refusal.clone()))
+            }
             Standing::Failed(denial) => Err(denial),
         }
     }
