@@ -35,6 +35,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod claim_path;
 pub mod config;
 pub mod discovery;
 pub mod engine;

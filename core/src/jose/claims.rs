@@ -6,6 +6,7 @@
 use core::fmt;
 
 use super::TokenError;
+use crate::claim_path::ClaimPath;
 use crate::json::{self, Kind, Value};
 
 /// The claims of a token: a JSON object whose registered claims have the type that they must have.
@@ -115,6 +116,14 @@ impl<'p> Claims<'p> {
     /// The claim of that name, whatever it is; `null` is a value too.
     pub fn value(&self, name: &str) -> Option<&Value<'p>> {
         self.object.member(name)
+    }
+
+    /// The claim at the end of a path into objects; `None` when there is none, or it is `null`.
+    pub fn at(&self, path: &ClaimPath) -> Option<&Value<'p>> {
+        path.names()
+            .iter()
+            .try_fold(&self.object, |object, name| object.member(name))
+            .filter(|value| value.kind != Kind::Null)
     }
 
     /// All claims, as an object.

@@ -12,7 +12,6 @@ use super::http;
 use super::node::Node;
 use super::requirement::{fill_audiences, leaves};
 use super::source::{self, AuthType, Mode};
-use super::value;
 use crate::config::{self, Enforcement, Requirement};
 use crate::json::Span;
 use crate::request::fold_header_name;
@@ -182,37 +181,10 @@ impl Compiler<'_> {
         let mut seen = BTreeMap::new();
         let mut is_valid = true;
         for (element, claim) in list.elements().zip(&provider.required_claims) {
-            is_valid &= self.is_claim(&element, claim, element.span());
+            is_valid &= self.is_claim_name(&element, claim, element.span());
             is_valid &= !self.is_repeated(&mut seen, claim, &element);
         }
         is_valid.then(|| provider.required_claims.clone())
-    }
-
-    /// Whether a text can be the name of a claim; a fault is reported.
-    fn is_claim(&mut self, node: &Node<'_, '_>, claim: &str, span: Span) -> bool {
-        if let Err(fault) = value::check_text(claim) {
-            let message = match claim {
-                "" => "the name of the claim is empty".into(),
-                _ => format!("the claim {} {}", quote(claim), fault.message),
-            };
-            let error = Diagnostic::error(Code::InvalidValue, span, node.path(), message);
-            self.found.push(Diagnostic {
-                hint: fault.hint,
-                ..error
-            });
-            return false;
-        }
-        // Claims named by a URL have dots; others with a dot are perhaps meant as a way into an object.
-        if claim.contains('.') && !claim.contains("://") {
-            let message = format!(
-                "{} is taken for the name of one top-level claim",
-                quote(claim)
-            );
-            let warning = Diagnostic::warning(Code::Suspicious, span, node.path(), message);
-            self.found
-                .push(warning.with_hint("claims inside of other claims cannot be named"));
-        }
-        true
     }
 
     fn claim_headers(
@@ -227,7 +199,7 @@ impl Compiler<'_> {
         let mut claims = BTreeMap::new();
         let mut is_valid = true;
         for (member, field) in map.members().iter().zip(map.children()) {
-            is_valid &= self.is_claim(&field, &member.name, member.name_span);
+            is_valid &= self.is_claim_name(&field, &member.name, member.name_span);
             let Some(text) = provider.forward_claims_as_headers.get(member.name.as_ref()) else {
                 continue;
             };

@@ -10,6 +10,7 @@
 mod app;
 mod auth;
 mod check;
+mod claim;
 mod compiler;
 mod condition;
 mod diagnostic;

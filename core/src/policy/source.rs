@@ -459,6 +459,16 @@ pub struct TextCondition {
     pub ignore_case: bool,
 }
 
+/// A claim of a token: the name of a top-level claim, or a list of names that leads to a claim inside of another.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ClaimPath {
+    /// The top-level claim of exactly that name, dots, slashes and all.
+    Name(String),
+    /// The name of a top-level claim, then that of a member of it, and so on: `["realm_access", "roles"]`.
+    Path(#[schemars(length(min = 1))] Vec<String>),
+}
+
 /// A JWK set inside a policy. Its content is read by the reader of key sets, not by serde.
 #[derive(Debug, Clone)]
 pub struct InlineJwks;
