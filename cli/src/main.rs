@@ -5,6 +5,7 @@
 //! made: whatever it says about one, the filter told it.
 
 mod compile_policy;
+mod compile_revocations;
 mod completions;
 mod docs;
 mod exit;
@@ -56,6 +57,7 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 enum Command {
     CompilePolicy(compile_policy::Args),
+    CompileRevocations(compile_revocations::Args),
     TestToken(Box<test_token::Args>),
     InspectToken(inspect_token::Args),
     MintToken(Box<mint_token::Args>),
@@ -68,6 +70,7 @@ enum Command {
 fn run(command: Command) -> Result<Outcome> {
     match command {
         Command::CompilePolicy(args) => compile_policy::run(&args),
+        Command::CompileRevocations(args) => compile_revocations::run(&args),
         Command::TestToken(args) => test_token::run(&args),
         Command::InspectToken(args) => inspect_token::run(&args),
         Command::MintToken(args) => mint_token::run(&args),

@@ -3,8 +3,8 @@
 //! Nothing here decides anything. The filter decides, and explains its decision in its log; this
 //! command sets the stage and tells what it saw.
 
+mod answers;
 mod filter;
-mod key_sets;
 mod report;
 mod request;
 
@@ -23,7 +23,7 @@ use crate::inspect_token::Format;
 use crate::output::{self, visible};
 use crate::policy_file::PolicyFile;
 use crate::time::{self, Time, parse_time};
-use key_sets::KeySets;
+use answers::Answers;
 use report::Report;
 use request::{Header, Played, parse_header};
 
@@ -95,9 +95,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME: VALUE", value_parser = parse_header)]
     header: Vec<Header>,
 
-    /// Answer every fetch of keys from this JWK set [default: fetch from the policy's URLs]
+    /// Answer every fetch of keys from this JWK set, wherever an issuer says they are [default: fetch
+    /// from the policy's URLs]
     #[arg(long, value_name = "FILE-OR-URL")]
     jwks: Option<String>,
+
+    /// Answer every fetch of a revocation list from this one, in JSON or compact [default: fetch from
+    /// the policy's URLs, or nothing beside `--jwks`]
+    #[arg(long, value_name = "FILE-OR-URL")]
+    revocations: Option<String>,
 
     /// What time it is: epoch seconds, RFC 3339, or an offset such as +5m [default: the machine's clock]
     #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
@@ -133,12 +139,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let policy = PolicyFile::compile(&args.policy, &CompileOptions::default())?;
     let config = &policy.compiled.config;
     let played = Played::of(args, config)?;
-    let key_sets = KeySets::of(args.jwks.as_deref())?;
+    let answers = Answers::of(args.jwks.as_deref(), args.revocations.as_deref())?;
     let environment = environment(args, &policy.compiled.requirements)?;
     let module = filter::load(args.wasm.as_deref())?;
 
-    let are_live = key_sets.are_live();
-    let proxy = process(key_sets, config, now)?;
+    let are_live = answers.are_live();
+    let proxy = process(answers, config, now)?;
     let started = proxy.start_vm(
         &module,
         VmConfig {
@@ -182,16 +188,16 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 }
 
 /// A process whose time is `now`: it stands still when nothing comes from the network, and goes on otherwise.
-fn process(key_sets: KeySets, config: &Config, now: Timestamp) -> Result<Proxy> {
+fn process(answers: Answers, config: &Config, now: Timestamp) -> Result<Proxy> {
     let since_epoch = Duration::try_from(now.as_duration())
         .map_err(|_| Failure::usage("`--now` is before 1970").evidence(format!("it is {now}")))?;
     let builder = Proxy::builder().log_level(LogLevel::Debug);
-    let builder = if key_sets.are_live() {
+    let builder = if answers.are_live() {
         builder.clock(SystemClock::starting_at(since_epoch))
     } else {
         builder.clock(FakeClock::at(since_epoch))
     };
-    Ok(key_sets.install(builder, config).build())
+    Ok(answers.install(builder, config).build())
 }
 
 /// The variables that the filter gets: those that the policy names, and those that were set for it.

@@ -197,6 +197,13 @@ impl Report {
             "jwks_unavailable" if live => {
                 Some("use `--jwks FILE` to answer the fetch from a file".to_owned())
             }
+            "jwks_unavailable" => Some(
+                "without `--revocations` keys are fetched from the policy's URLs; beside it, use `--jwks`"
+                    .to_owned(),
+            ),
+            "revocations_unavailable" => {
+                Some("use `--revocations FILE` to answer the fetch from a file".to_owned())
+            }
             "no_app_matched" => {
                 let apps: Vec<String> = config
                     .apps

@@ -284,7 +284,10 @@ impl Compiler<'_> {
             .filter_map(|part| self.provider_at(part.index))
             .filter(|provider| {
                 provider.audiences.is_empty()
-                    && matches!(provider.keys, config::KeySource::Remote(_))
+                    && matches!(
+                        provider.keys,
+                        config::KeySource::Remote(_) | config::KeySource::Discovery(_)
+                    )
             })
             .map(|provider| provider.issuer.as_deref().unwrap_or(&provider.name))
             .collect();

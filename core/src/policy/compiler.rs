@@ -192,6 +192,18 @@ impl Compiler<'_> {
         self.found.push(Diagnostic { hint, ..error });
     }
 
+    /// Reports a field by its name.
+    pub(super) fn named_error(
+        &mut self,
+        code: Code,
+        field: &Node<'_, '_>,
+        message: String,
+        hint: &str,
+    ) {
+        let error = Diagnostic::error(code, field.name_span(), field.path(), message);
+        self.found.push(error.with_hint(hint));
+    }
+
     pub(super) fn warn(
         &mut self,
         code: Code,

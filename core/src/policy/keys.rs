@@ -179,7 +179,7 @@ fn local(
         source: KeySource::Jwks(sorted(set)),
         default_algorithms,
         possible_algorithms,
-        url: None,
+        clusters: Vec::new(),
         issuer: None,
     }
 }

@@ -17,7 +17,7 @@ use crate::config::{self, CACHE_TTL_VARIABLE, KeySource, Remote};
 use crate::jose::Algorithm;
 
 /// The fields of which a provider has exactly one.
-const KEY_SOURCES: [&str; 8] = [
+const KEY_SOURCES: [&str; 9] = [
     "preset",
     "jwks_url",
     "jwks",
@@ -26,6 +26,7 @@ const KEY_SOURCES: [&str; 8] = [
     "public_key_file",
     "jwt_secret_env",
     "jwt_public_key_env",
+    "oidc_discovery",
 ];
 /// The fields that only mean something for keys from a URL.
 const REMOTE_FIELDS: [&str; 4] = [
@@ -41,7 +42,8 @@ pub(super) const PRESET_FIELDS: [&str; 3] = ["tenant", "host", "realm"];
 #[derive(Debug)]
 pub(super) struct CompiledProvider {
     provider: config::Provider,
-    url: Option<JwksUrl>,
+    /// The clusters that it is fetched through, and what each has to reach.
+    clusters: Vec<(String, JwksUrl)>,
 }
 
 /// Keys, and the algorithms that they are for where the policy does not say.
@@ -50,7 +52,8 @@ pub(super) struct Keys {
     pub(super) default_algorithms: Vec<Algorithm>,
     /// The algorithms that the policy may name.
     pub(super) possible_algorithms: Vec<Algorithm>,
-    pub(super) url: Option<JwksUrl>,
+    /// The clusters that they are fetched through, and what each has to reach.
+    pub(super) clusters: Vec<(String, JwksUrl)>,
     /// What the preset knows of the issuer.
     pub(super) issuer: Option<String>,
 }
@@ -71,15 +74,22 @@ impl Compiler<'_> {
             })),
             _ => None,
         };
-        let keys = self
-            .key_source(node)
-            .and_then(|field| self.keys(node, &field, provider));
+        let keys = match self.is_discovery_denied(node, provider) {
+            true => None,
+            false => self
+                .key_source(node)
+                .and_then(|field| self.keys(node, &field, provider)),
+        };
+        let revocation = self.revocation(node, provider);
         let algorithms = match &keys {
             Some(keys) => self.algorithms(node, provider, keys),
             None => None,
         };
         let handling = self.handling(node, provider);
         let keys = keys?;
+        let (revocation, list_cluster) = revocation?;
+        let mut clusters = keys.clusters;
+        clusters.extend(list_cluster);
         let issuer = match issuer {
             Some(explicit) => Some(explicit?),
             None => keys.issuer,
@@ -97,21 +107,21 @@ impl Compiler<'_> {
                     .require_expiration
                     .unwrap_or(source::DEFAULT_REQUIRE_EXPIRATION),
                 keys: keys.source,
-                revocation: config::Revocation::default(),
+                revocation,
                 handling: config::Handling {
                     // A provider that says no says nothing.
                     forward_token: provider.forward_token.filter(|forward| *forward),
                     ..handling?
                 },
             },
-            url: keys.url,
+            clusters,
         })
     }
 
     /// Takes a provider into the configuration, and gives its place there.
     pub(super) fn add_provider(&mut self, compiled: CompiledProvider) -> u32 {
-        let CompiledProvider { provider, url } = compiled;
-        require(&mut self.requirements, &provider, url.as_ref());
+        let CompiledProvider { provider, clusters } = compiled;
+        require(&mut self.requirements, &provider, &clusters);
         // A policy of `MAX_POLICY_BYTES` has no room for 2^32 providers.
         let index = u32::try_from(self.providers.len()).unwrap_or(u32::MAX);
         self.providers.push(provider);
@@ -209,13 +219,14 @@ impl Compiler<'_> {
         provider: &source::Provider,
     ) -> Option<Keys> {
         let source = field.name()?;
-        let is_remote = matches!(source, "preset" | "jwks_url");
+        let is_remote = matches!(source, "preset" | "jwks_url" | "oidc_discovery");
         let mut is_valid = true;
         for other in node.children() {
             let Some(name) = other.name() else { continue };
             let needs = match name {
                 _ if REMOTE_FIELDS.contains(&name) && !is_remote => "keys from a URL",
                 _ if PRESET_FIELDS.contains(&name) && source != "preset" => "a `preset`",
+                "discovery_hosts" if source != "oidc_discovery" => "`oidc_discovery`",
                 _ => continue,
             };
             let message = format!("{} has no effect beside {}", other.label(), field.label());
@@ -233,6 +244,7 @@ impl Compiler<'_> {
             "jwks_url" => self
                 .parsed(field, text, JwksUrl::parse)
                 .and_then(|url| self.remote(node, field, provider, (text, url), None)),
+            "oidc_discovery" => self.discovered(node, field, provider),
             "jwks" => self.inline_set(field),
             "jwks_file" => self.set_from_file(field, text),
             "public_key" => self.inline_pem(field, text),
@@ -241,7 +253,7 @@ impl Compiler<'_> {
                 source: KeySource::SecretEnv(name),
                 default_algorithms: Vec::from([Algorithm::Hs256]),
                 possible_algorithms: algorithms(Algorithm::is_symmetric),
-                url: None,
+                clusters: Vec::new(),
                 issuer: None,
             }),
             _ => self.variable(field, text).map(|name| Keys {
@@ -254,8 +266,8 @@ impl Compiler<'_> {
                     Algorithm::Es256k,
                     Algorithm::EdDsa,
                 ]),
-                possible_algorithms: algorithms(|algorithm| !algorithm.is_symmetric()),
-                url: None,
+                possible_algorithms: asymmetric(),
+                clusters: Vec::new(),
                 issuer: None,
             }),
         };
@@ -308,7 +320,7 @@ impl Compiler<'_> {
             })?,
             _ => self.options.cluster(&url),
         };
-        let asymmetric = algorithms(|algorithm| !algorithm.is_symmetric());
+        let remote_cluster = cluster.clone();
         Some(Keys {
             source: KeySource::Remote(Remote {
                 url: text.into(),
@@ -324,9 +336,9 @@ impl Compiler<'_> {
                     .jwks_max_stale_secs
                     .unwrap_or(source::DEFAULT_JWKS_MAX_STALE_SECS),
             }),
-            default_algorithms: asymmetric.clone(),
-            possible_algorithms: asymmetric,
-            url: Some(url),
+            default_algorithms: asymmetric(),
+            possible_algorithms: asymmetric(),
+            clusters: Vec::from([(remote_cluster, url)]),
             issuer,
         })
     }
@@ -352,7 +364,7 @@ impl Compiler<'_> {
                 continue;
             }
             let message = match &keys.source {
-                KeySource::Remote(_) => format!(
+                KeySource::Remote(_) | KeySource::Discovery(_) => format!(
                     "{} needs a shared secret, which never comes from a URL",
                     quote(algorithm.name())
                 ),
@@ -377,24 +389,29 @@ impl Compiler<'_> {
     }
 }
 
-fn require(requirements: &mut Collector, provider: &config::Provider, url: Option<&JwksUrl>) {
-    match &provider.keys {
-        KeySource::Jwks(_) => {}
-        KeySource::SecretEnv(name) | KeySource::PublicKeyEnv(name) => requirements.env(name),
-        KeySource::Remote(remote) => {
-            if let Some(url) = url {
-                requirements.cluster(&remote.cluster, url, &provider.name);
-            }
-            if remote.cache_ttl_secs.is_none() {
-                requirements.cache_ttl();
-            }
-        }
-        KeySource::Discovery(discovery) => {
-            if discovery.cache_ttl_secs.is_none() {
-                requirements.cache_ttl();
-            }
-        }
+fn require(
+    requirements: &mut Collector,
+    provider: &config::Provider,
+    clusters: &[(String, JwksUrl)],
+) {
+    for (cluster, url) in clusters {
+        requirements.cluster(cluster, url, &provider.name);
     }
+    match &provider.keys {
+        KeySource::SecretEnv(name) | KeySource::PublicKeyEnv(name) => requirements.env(name),
+        KeySource::Remote(Remote { cache_ttl_secs, .. })
+        | KeySource::Discovery(config::Discovery { cache_ttl_secs, .. })
+            if cache_ttl_secs.is_none() =>
+        {
+            requirements.cache_ttl();
+        }
+        KeySource::Jwks(_) | KeySource::Remote(_) | KeySource::Discovery(_) => {}
+    }
+}
+
+/// The algorithms of keys that come from a URL.
+pub(super) fn asymmetric() -> Vec<Algorithm> {
+    algorithms(|algorithm| !algorithm.is_symmetric())
 }
 
 /// The algorithms for which something holds.

@@ -17,6 +17,13 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("Auth", "auth", "Auth"),
     ("RequirementPart", "requirement-part", "Requirement part"),
     ("Provider", "provider", "Provider"),
+    ("Revoked", "revoked", "Revoked"),
+    (
+        "RevokedEarlierSubject",
+        "revoked-subject",
+        "Revoked subject",
+    ),
+    ("RevokedEarlierKey", "revoked-key", "Revoked key"),
     ("TokenSource", "token-source", "Token source"),
     ("TextCondition", "text-condition", "Text condition"),
 ];

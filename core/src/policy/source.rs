@@ -16,6 +16,7 @@ use serde::de::IgnoredAny;
 
 use crate::config::{MAX_TEXT_MATCH_BYTES, RouteOrder, Unmatched};
 use crate::jose::Algorithm;
+use crate::revocation::MAX_ISSUED_BEFORE;
 
 /// Leeway for `exp` and `nbf` where the policy does not say, in seconds: that of Envoy's `jwt_authn`.
 pub const DEFAULT_CLOCK_SKEW_SECS: u64 = 60;
@@ -23,6 +24,11 @@ pub const DEFAULT_CLOCK_SKEW_SECS: u64 = 60;
 pub const DEFAULT_JWKS_TIMEOUT_MS: u64 = 5_000;
 /// How long keys stay in use while their source fails where the policy does not say, in seconds: a day.
 pub const DEFAULT_JWKS_MAX_STALE_SECS: u64 = 86_400;
+/// How long a revocation list is fresh where the policy does not say, in seconds.
+pub const DEFAULT_REVOCATION_CACHE_TTL_SECS: u64 = 300;
+/// How long a revocation list stays in use while its source fails where the policy does not say, in seconds: an
+/// hour, in which what was revoked meanwhile is still accepted.
+pub const DEFAULT_REVOCATION_MAX_STALE_SECS: u64 = 3600;
 /// Whether a token without `exp` is refused where the policy does not say.
 pub const DEFAULT_REQUIRE_EXPIRATION: bool = true;
 
@@ -297,7 +303,7 @@ pub enum PartMode {
 }
 
 /// An issuer of tokens and where its keys are. It has exactly one source of keys: `preset`, `jwks_url`, `jwks`,
-/// `jwks_file`, `public_key`, `public_key_file`, `jwt_secret_env` or `jwt_public_key_env`.
+/// `jwks_file`, `public_key`, `public_key_file`, `jwt_secret_env`, `jwt_public_key_env` or `oidc_discovery`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
@@ -349,6 +355,34 @@ pub struct Provider {
     /// The environment variable of the proxy that holds a public key in PEM.
     #[schemars(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"))]
     pub jwt_public_key_env: Option<String>,
+    /// `true`: the keys are where the issuer says they are. The issuer's metadata is fetched from below `issuer`,
+    /// which has to be an `https` URL: from `/.well-known/openid-configuration` behind it (OpenID Connect
+    /// Discovery), or else from `/.well-known/oauth-authorization-server` before its path (RFC 8414). Its
+    /// `issuer` has to be this one byte for byte, and its `jwks_uri` may be on the issuer's host or on one of
+    /// `discovery_hosts`. `jwks_cluster` is then the cluster of the issuer's host; `jwks_timeout_ms` holds for
+    /// each of the requests.
+    pub oidc_discovery: Option<bool>,
+    /// For `oidc_discovery`: the hosts beside the issuer's that its keys may be on, with a port if need be.
+    #[schemars(length(min = 1))]
+    pub discovery_hosts: Option<Vec<String>>,
+    /// Tokens that are refused although they are genuine. For long lists, and for those that change without the
+    /// policy, there is `revocation_url`.
+    pub revoked: Option<Revoked>,
+    /// The URL of a list of what is revoked, absolute, `https` or `http`: JSON in the form of `revoked`, or the
+    /// compact form that `nexusctl compile-revocations` writes. It is fetched through the proxy and refreshed as
+    /// a JWK set is. Without a list that may be used no token of this provider passes.
+    pub revocation_url: Option<String>,
+    /// The proxy's cluster that requests for `revocation_url` are sent to; by default as for `jwks_cluster`.
+    pub revocation_cluster: Option<String>,
+    /// How long an answer from `revocation_url` may take, in milliseconds.
+    #[schemars(range(min = 1, max = MAX_JWKS_TIMEOUT_MS), extend("default" = DEFAULT_JWKS_TIMEOUT_MS))]
+    pub revocation_timeout_ms: Option<u64>,
+    /// How long a list from `revocation_url` is fresh, in seconds: how late a revocation may take effect.
+    #[schemars(range(min = 1, max = MAX_JWKS_CACHE_TTL_SECS), extend("default" = DEFAULT_REVOCATION_CACHE_TTL_SECS))]
+    pub revocation_cache_ttl_secs: Option<u64>,
+    /// How long a list stays in use beyond its freshness while `revocation_url` fails, in seconds; 0 is not at all.
+    #[schemars(range(min = 0, max = MAX_JWKS_MAX_STALE_SECS), extend("default" = DEFAULT_REVOCATION_MAX_STALE_SECS))]
+    pub revocation_max_stale_secs: Option<u64>,
     /// The signature algorithms that are accepted. When left out: for a JWK set all that its keys may be used with (from
     /// a URL: all but HS256, HS384 and HS512, which never come from a URL); for a PEM key the one of its type
     /// (RSA: RS256, P-256: ES256, P-384: ES384, P-521: ES512, secp256k1: ES256K, Ed25519: EdDSA); for a secret HS256.
@@ -400,6 +434,64 @@ pub struct TokenSource {
     /// changes are asked for by its own pages (`SameSite`, or a token in the form).
     #[schemars(regex(pattern = "^[A-Za-z0-9._~-]+$"), length(min = 1, max = 64))]
     pub cookie: Option<String>,
+}
+
+/// What is revoked: tokens by their `jti`, all tokens about a `sub`, all tokens that the key `kid` signed. Values are
+/// compared byte for byte.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Revoked {
+    /// Tokens, by their `jti`.
+    #[schemars(length(min = 1))]
+    pub jti: Option<Vec<String>>,
+    /// Subjects, by their `sub`; as an object with a time before which their tokens were issued.
+    #[schemars(length(min = 1))]
+    pub sub: Option<Vec<RevokedSubject>>,
+    /// Keys, by their `kid`; as an object with a time before which tokens were issued.
+    #[schemars(length(min = 1))]
+    pub kid: Option<Vec<RevokedKey>>,
+}
+
+/// A subject whose tokens are refused.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RevokedSubject {
+    /// All of them.
+    Any(String),
+    /// Those that were issued before some time.
+    Earlier(RevokedEarlierSubject),
+}
+
+/// A subject whose tokens are refused if they were issued before some time, or do not say when (`iat`).
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokedEarlierSubject {
+    /// The `sub` of the tokens.
+    pub sub: String,
+    /// Tokens with this `iat` or a later one pass; seconds since 1970. All are refused when left out.
+    #[schemars(range(min = 0, max = MAX_ISSUED_BEFORE))]
+    pub issued_before: Option<u32>,
+}
+
+/// A key whose tokens are refused.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RevokedKey {
+    /// All of them.
+    Any(String),
+    /// Those that were issued before some time.
+    Earlier(RevokedEarlierKey),
+}
+
+/// A key whose tokens are refused if they were issued before some time, or do not say when (`iat`).
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokedEarlierKey {
+    /// The `kid` of the tokens' header.
+    pub kid: String,
+    /// Tokens with this `iat` or a later one pass; seconds since 1970. All are refused when left out.
+    #[schemars(range(min = 0, max = MAX_ISSUED_BEFORE))]
+    pub issued_before: Option<u32>,
 }
 
 /// A known identity provider.

@@ -706,3 +706,109 @@ fn token_sources_keep_their_order_and_replace_those_of_the_providers() {
         [TokenSource::Query("t".into())]
     );
 }
+
+#[test]
+fn discovery_asks_the_issuer_and_names_every_host_that_keys_may_be_on() {
+    let options = CompileOptions {
+        clusters: BTreeMap::from([("keys.example.com:8443".into(), "keys".into())]),
+        istio: true,
+    };
+    let text = with_auth(
+        r#""issuer":"https://IDP.example.com/tenant/","oidc_discovery":true,"audience":"a",
+        "discovery_hosts":["Keys.example.com:8443","cdn.example.com"],"jwks_timeout_ms":100,
+        "jwks_max_stale_secs":0"#,
+    );
+    let compiled = compile(text.as_bytes(), &options, &mut read).unwrap();
+    assert_eq!(compiled.warnings, []);
+    assert!(
+        compiled.json.contains(concat!(
+            r#""keys":{"discovery":{"issuer":"https://IDP.example.com/tenant/","#,
+            r#""paths":["/tenant/.well-known/openid-configuration","#,
+            r#""/.well-known/oauth-authorization-server/tenant"],"#,
+            r#""hosts":[{"scheme":"https","authority":"idp.example.com","cluster":"outbound|443||idp.example.com"},"#,
+            r#"{"scheme":"https","authority":"keys.example.com:8443","cluster":"keys"},"#,
+            r#"{"scheme":"https","authority":"cdn.example.com","cluster":"outbound|443||cdn.example.com"}],"#,
+            r#""timeout_ms":100,"max_stale_secs":0}}"#,
+        )),
+        "{}",
+        compiled.json
+    );
+    let clusters: Vec<_> = compiled
+        .requirements
+        .clusters
+        .iter()
+        .map(|cluster| (cluster.name.as_str(), cluster.port))
+        .collect();
+    assert_eq!(
+        clusters,
+        [
+            ("keys", 8443),
+            ("outbound|443||cdn.example.com", 443),
+            ("outbound|443||idp.example.com", 443)
+        ]
+    );
+    assert_eq!(compiled.requirements.optional_env, [CACHE_TTL_VARIABLE]);
+    assert_eq!(compiled.config.providers[0].algorithms.len(), 11);
+}
+
+#[test]
+fn discovery_on_this_machine_may_do_without_tls() {
+    let provider = provider(
+        r#""issuer":"http://127.0.0.1:8080","oidc_discovery":true,"jwks_cluster":"idp",
+        "discovery_hosts":["localhost:9090","keys.example.com"],"jwks_cache_ttl_secs":60"#,
+    );
+    let KeySource::Discovery(discovery) = provider.keys else {
+        panic!("{provider:?}");
+    };
+    let hosts: Vec<_> = discovery
+        .hosts
+        .iter()
+        .map(|host| {
+            (
+                host.scheme.as_str(),
+                host.authority.as_str(),
+                host.cluster.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        hosts,
+        [
+            ("http", "127.0.0.1:8080", "idp"),
+            ("http", "localhost:9090", "localhost:9090"),
+            ("https", "keys.example.com", "keys.example.com")
+        ]
+    );
+    assert_eq!(discovery.cache_ttl_secs, Some(60));
+}
+
+#[test]
+fn what_is_revoked_goes_into_the_configuration() {
+    let compiled = good(&with_auth(
+        r#""jwt_secret_env":"S","revoked":{"kid":["k"],"jti":["a","b"],"sub":["c",{"sub":"d"},{"sub":"e","issued_before":7}]},
+        "revocation_url":"https://example.com/revoked.bin?key=1","revocation_cluster":"lists""#,
+    ));
+    assert!(
+        compiled.json.contains(concat!(
+            r#""revocation":{"entries":[{"by":"jti","value":"a"},{"by":"jti","value":"b"},{"by":"sub","value":"c"},"#,
+            r#"{"by":"sub","value":"d"},{"by":"sub","value":"e","issued_before":7},{"by":"kid","value":"k"}],"#,
+            r#""remote":{"url":"https://example.com/revoked.bin?key=1","cluster":"lists","scheme":"https","#,
+            r#""authority":"example.com","path":"/revoked.bin?key=1","timeout_ms":5000,"#,
+            r#""cache_ttl_secs":300,"max_stale_secs":3600}}"#,
+        )),
+        "{}",
+        compiled.json
+    );
+    assert_eq!(
+        compiled.requirements.clusters,
+        [ClusterRequirement {
+            name: "lists".into(),
+            scheme: "https".into(),
+            authority: "example.com".into(),
+            host: "example.com".into(),
+            port: 443,
+            used_by: vec!["a/default_policy".into()],
+        }]
+    );
+    assert_eq!(compiled.requirements.optional_env, [""; 0]);
+}

@@ -51,6 +51,24 @@ fn policy(owner: &str, member: &str, value: &Value) -> (Value, &'static str) {
                 "providers.idp.token_sources[0].",
             )
         }
+        "Revoked" => {
+            policy["providers"]["idp"]["revoked"] = json!({});
+            ("/providers/idp/revoked", "providers.idp.revoked.")
+        }
+        "RevokedEarlierSubject" => {
+            policy["providers"]["idp"]["revoked"] = json!({"sub": [{"sub": "a"}]});
+            (
+                "/providers/idp/revoked/sub/0",
+                "providers.idp.revoked.sub[0].",
+            )
+        }
+        "RevokedEarlierKey" => {
+            policy["providers"]["idp"]["revoked"] = json!({"kid": [{"kid": "a"}]});
+            (
+                "/providers/idp/revoked/kid/0",
+                "providers.idp.revoked.kid[0].",
+            )
+        }
         other => panic!("{other}: an object that this test does not know"),
     };
     policy.pointer_mut(pointer).unwrap()[member] = value.clone();

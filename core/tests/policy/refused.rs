@@ -115,3 +115,8 @@ fn places_of_tokens() {
 fn conditions_and_orders_of_routes() {
     check("routes.txt");
 }
+
+#[test]
+fn what_is_fetched_and_what_is_revoked() {
+    check("fetching.txt");
+}

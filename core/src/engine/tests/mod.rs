@@ -1,8 +1,10 @@
 //! The engine driven by hand: requests, answers and the time are what the test says they are.
 
 mod deciding;
+mod discovering;
 mod fetching;
 mod requiring;
+mod revoking;
 mod setting_up;
 
 use super::*;
