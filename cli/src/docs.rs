@@ -25,6 +25,8 @@ enum Page {
     PolicySchema,
     /// Why requests are refused, as Markdown
     DenyReasons,
+    /// Envoy's statuses and what they are here, as Markdown
+    EnvoyStatus,
 }
 
 pub(crate) fn run(args: &Args, command: clap::Command) -> Result<Outcome> {
@@ -33,6 +35,7 @@ pub(crate) fn run(args: &Args, command: clap::Command) -> Result<Outcome> {
         Page::PolicyReference => nexus_core::policy::reference(),
         Page::PolicySchema => nexus_core::policy::schema(),
         Page::DenyReasons => nexus_core::reason::reference(),
+        Page::EnvoyStatus => nexus_core::reason::envoy_reference(),
     };
     output::data(text.as_bytes())?;
     Ok(Outcome::Fine)

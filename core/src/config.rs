@@ -5,12 +5,16 @@
 //! filter would have to refuse was refused when the policy was compiled. The format carries a
 //! version, and a filter refuses a version that it does not know.
 
+mod replies;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use replies::{Redirect, Replies, ReplyFormat, ReplyHeader, StatusReply};
 
 use crate::jose::Algorithm;
 use crate::revocation::RevokedBy;
@@ -30,6 +34,9 @@ pub struct Config {
     pub apps: Vec<App>,
     /// What happens to a request that no app matches.
     pub unmatched: Unmatched,
+    /// What clients hear of refusals, where the app does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replies: Option<Replies>,
 }
 
 /// What happens to a request that no app matches.
@@ -244,6 +251,9 @@ pub struct App {
     /// Parts of the app with a policy of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
+    /// What clients hear of refusals; replaces that of the configuration as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replies: Option<Replies>,
 }
 
 /// A part of an app with a policy of its own.

@@ -47,6 +47,7 @@ pub mod path;
 pub mod policy;
 pub mod reason;
 pub mod regex;
+pub mod reply;
 pub mod request;
 pub mod revocation;
 pub mod text_match;

@@ -4,8 +4,14 @@
 //! Envoy's own where its `jwt_authn` has one for the case, so that moving from it changes nothing
 //! for clients. `docs/deny-reasons.md` is generated from this table.
 
+mod envoy;
+
 use alloc::string::String;
 use core::fmt::Write;
+
+pub use envoy::{EnvoyPlace, EnvoyStatus, envoy_reference};
+
+use crate::reply::Scheme;
 
 /// Who has to act so that the request can pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +42,21 @@ pub enum Challenge {
 }
 
 impl Challenge {
+    /// The scheme of the challenge.
+    pub const fn scheme(self) -> Scheme {
+        Scheme::Bearer
+    }
+
+    /// The `error` of the challenge (RFC 6750 §3.1).
+    pub const fn error(self) -> Option<&'static str> {
+        match self {
+            Self::None | Self::Bearer => None,
+            Self::InvalidRequest => Some("invalid_request"),
+            Self::InvalidToken => Some("invalid_token"),
+            Self::InsufficientScope => Some("insufficient_scope"),
+        }
+    }
+
     /// The value of `WWW-Authenticate`; never a part of the request.
     pub const fn value(self) -> Option<&'static str> {
         match self {
@@ -193,6 +214,17 @@ impl Reason {
     /// The stable code.
     pub const fn code(self) -> &'static str {
         self.row().code
+    }
+
+    /// Whether a client that logs in may pass: no token, or one that is refused. While the keys are missing,
+    /// a new token is no better than the old one.
+    pub const fn is_cured_by_login(self) -> bool {
+        self.row().status == 401 && !matches!(self, Self::JwksUnusable | Self::JwksUnavailable)
+    }
+
+    /// Whether a request may be refused with this status.
+    pub fn has_status(status: u16) -> bool {
+        Self::ALL.iter().any(|reason| reason.row().status == status)
     }
 }
 

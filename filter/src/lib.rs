@@ -21,7 +21,7 @@ mod reply;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use nexus_core::engine::{Decision, RequestId};
+use nexus_core::engine::RequestId;
 use plugin::Plugin;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
@@ -110,14 +110,14 @@ struct Stream {
 }
 
 impl Stream {
-    /// The decision; `None` when the request waits.
-    fn decide(&self) -> Option<Decision> {
+    /// Decides the request and carries it out. One that waits is undecided.
+    fn decide(&self) -> Progress {
         match self.plugin.try_borrow_mut() {
             Ok(mut plugin) => match plugin.as_mut() {
                 Some(plugin) => plugin.handle_request(self.id, &self.progress),
-                None => Some(reply::not_configured()),
+                None => reply::not_configured(),
             },
-            Err(_) => Some(reply::internal()),
+            Err(_) => reply::internal(),
         }
     }
 
@@ -145,9 +145,7 @@ impl Context for Stream {
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
-        if let Some(decision) = self.decide() {
-            self.progress.set(reply::apply(&decision));
-        }
+        self.progress.set(self.decide());
         self.action()
     }
 

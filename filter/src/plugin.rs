@@ -86,29 +86,36 @@ impl Plugin {
         Ok(plugin)
     }
 
-    /// Decides the request of the effective context; `None` when it has to wait, after which `progress`
-    /// tells what became of it.
+    /// Decides the request of the effective context and carries it out. It is undecided when it has to wait,
+    /// after which `progress` tells what became of it.
     pub(crate) fn handle_request(
         &mut self,
         id: RequestId,
         progress: &Rc<Cell<Progress>>,
-    ) -> Option<Decision> {
+    ) -> Progress {
         let (Ok(pairs), Ok(nanos)) = (host::pairs(Map::Request), host::now_nanos()) else {
-            return Some(self.report(reply::internal()));
+            return self.carry_out(&reply::unreadable(), &Request::new(&[]));
         };
         let Ok(headers) = pairs.parse() else {
-            return Some(self.report(reply::internal()));
+            return self.carry_out(&reply::unreadable(), &Request::new(&[]));
         };
         let now = timestamp(nanos);
-        match self.engine.handle_request(id, &Request::new(&headers), now) {
-            Some(decision) => Some(self.report(decision)),
+        let request = Request::new(&headers);
+        match self.engine.handle_request(id, &request, now) {
+            Some(decision) => self.carry_out(&decision, &request),
             None => {
                 self.waiting.insert(id, Rc::clone(progress));
                 self.metrics.count_cache_miss();
                 self.schedule(now);
-                None
+                Progress::Undecided
             }
         }
+    }
+
+    /// Does what was decided about the request of the effective context.
+    fn carry_out(&self, decision: &Decision, request: &Request<'_>) -> Progress {
+        self.report(decision);
+        reply::apply(decision, || self.engine.reply(decision, request))
     }
 
     /// Forgets a request whose client is gone.
@@ -185,8 +192,7 @@ impl Plugin {
         if host::set_effective_context(id.0).is_err() {
             return;
         }
-        let decision = self.report(decision);
-        progress.set(reply::apply(&decision));
+        progress.set(self.carry_out_late(&decision));
         if progress.get() == Progress::Passed {
             if let Err(HostError(status)) = host::continue_request() {
                 host::log(
@@ -199,8 +205,22 @@ impl Plugin {
         let _ = host::set_effective_context(self.root);
     }
 
+    /// The same for a request that waited: its headers are still there, and are read again for its reply. Where
+    /// the host does not hand them out, the reply is one that does not depend on them.
+    fn carry_out_late(&self, decision: &Decision) -> Progress {
+        let pairs = match decision.outcome {
+            Outcome::Deny(_) => host::pairs(Map::Request).ok(),
+            Outcome::Allow(_) => None,
+        };
+        let headers = pairs.as_ref().and_then(|pairs| pairs.parse().ok());
+        self.carry_out(
+            decision,
+            &Request::new(headers.as_deref().unwrap_or_default()),
+        )
+    }
+
     /// Counts a decision, and explains it to those who listen.
-    fn report(&self, decision: Decision) -> Decision {
+    fn report(&self, decision: &Decision) {
         if decision.cached_keys {
             self.metrics.count_cache_hit();
         }
@@ -216,10 +236,9 @@ impl Plugin {
         if host::logs(level) {
             host::log(
                 level,
-                &format!("nexus.decision {}", self.engine.explain(&decision)),
+                &format!("nexus.decision {}", self.engine.explain(decision)),
             );
         }
-        decision
     }
 
     fn tell(&self, event: &Event) {

@@ -2,6 +2,7 @@
 
 use nexus_core::engine::{Decision, Denial, HeaderEdits, Outcome};
 use nexus_core::reason::Reason;
+use nexus_core::reply::Reply;
 
 use crate::host::{self, HostError};
 
@@ -17,23 +18,27 @@ pub(crate) enum Progress {
     Answered,
 }
 
-/// The decision for a request that comes before the policy.
-pub(crate) fn not_configured() -> Decision {
-    Decision::denied(None, Denial::NotConfigured)
+/// Answers a request that comes before the policy.
+pub(crate) fn not_configured() -> Progress {
+    send(&Reply::without_policy(Reason::NotConfigured))
+}
+
+/// Answers a request that the policy cannot be asked about.
+pub(crate) fn internal() -> Progress {
+    send(&Reply::without_policy(Reason::Internal))
 }
 
 /// The decision for a request that the host does not let the filter judge.
-pub(crate) fn internal() -> Decision {
+pub(crate) fn unreadable() -> Decision {
     Decision::denied(None, Denial::Internal)
 }
 
-/// Edits the headers of the effective context's request, or answers it. A request whose headers cannot
-/// be edited does not go on.
-pub(crate) fn apply(decision: &Decision) -> Progress {
+/// Edits the headers of the effective context's request, or answers it with what `reply` makes. A request whose
+/// headers cannot be edited does not go on.
+pub(crate) fn apply(decision: &Decision, reply: impl FnOnce() -> Reply) -> Progress {
     match &decision.outcome {
         Outcome::Allow(edits) if edit(edits).is_ok() => Progress::Passed,
-        Outcome::Allow(_) => answer(Reason::Internal),
-        Outcome::Deny(denial) => answer(denial.reason()),
+        Outcome::Allow(_) | Outcome::Deny(_) => send(&reply()),
     }
 }
 
@@ -47,17 +52,15 @@ fn edit(edits: &HeaderEdits) -> Result<(), HostError> {
     Ok(())
 }
 
-fn answer(reason: Reason) -> Progress {
-    let row = reason.row();
-    let headers: Vec<(&str, &str)> = row
-        .challenge
-        .value()
-        .map(|value| ("www-authenticate", value))
-        .into_iter()
+/// Answers the request of the effective context.
+fn send(reply: &Reply) -> Progress {
+    let headers: Vec<(&str, &str)> = reply
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    let details = format!("nexus_denied{{{}}}", row.code);
     if let Err(HostError(status)) =
-        host::send_local_response(row.status, &details, &headers, row.body)
+        host::send_local_response(reply.status, &reply.details, &headers, &reply.body)
     {
         // The stream stays paused: it is not let through.
         host::log(

@@ -15,7 +15,7 @@ struct Page {
 }
 
 /// Every generated file.
-const PAGES: [Page; 4] = [
+const PAGES: [Page; 5] = [
     Page {
         file: "docs/nexusctl.md",
         arguments: &["docs", "cli"],
@@ -31,6 +31,10 @@ const PAGES: [Page; 4] = [
     Page {
         file: "docs/deny-reasons.md",
         arguments: &["docs", "deny-reasons"],
+    },
+    Page {
+        file: "docs/envoy-status.md",
+        arguments: &["docs", "envoy-status"],
     },
 ];
 

@@ -19,8 +19,9 @@ mod explain;
 mod extract;
 mod fetch;
 mod mutate;
-mod parameters;
+pub(crate) mod parameters;
 mod removal;
+mod reply;
 mod requirement;
 mod setup;
 mod source;
@@ -107,6 +108,7 @@ struct App {
     access: Access,
     bypass_cors_preflight: bool,
     routes: Vec<AppRoute>,
+    replies: Option<crate::config::Replies>,
 }
 
 /// A route, as far as it matters once it was matched.
@@ -248,6 +250,10 @@ struct Wait {
 pub struct Engine {
     matcher: Matcher,
     unmatched: crate::config::Unmatched,
+    /// What clients hear where the app does not say.
+    replies: crate::config::Replies,
+    /// The query parameters that tokens are taken from anywhere.
+    token_parameters: Vec<String>,
     apps: Vec<App>,
     providers: Vec<Provider>,
     sources: Vec<Source>,

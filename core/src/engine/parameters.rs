@@ -111,7 +111,7 @@ fn hides(cookie: &[u8], name: &str) -> bool {
 }
 
 /// Whether a parameter or cookie, with its value, has this name.
-fn has_name(parameter: &[u8], name: &str) -> bool {
+pub(crate) fn has_name(parameter: &[u8], name: &str) -> bool {
     is_named(split_at(parameter, b'=').0, name)
 }
 

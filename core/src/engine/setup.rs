@@ -169,6 +169,7 @@ pub(super) fn build(
             found: config.nexus,
         });
     }
+    let token_parameters = super::reply::token_parameters(&config);
     let mut sources = Sources {
         default_ttl_secs: default_ttl_secs(environment)?,
         now,
@@ -186,7 +187,9 @@ pub(super) fn build(
     }
     for app in &config.apps {
         check_app(app)?;
+        check_replies(&app.slug, app.replies.as_ref())?;
     }
+    check_replies("replies", config.replies.as_ref())?;
     let protected = identity_headers(&handling, &config.apps)?;
     let matcher = Matcher::new(&config.apps).map_err(|(app, error)| SetupError::Matching {
         app: config
@@ -199,6 +202,8 @@ pub(super) fn build(
     Ok(Engine {
         matcher,
         unmatched: config.unmatched,
+        replies: config.replies.unwrap_or_default(),
+        token_parameters,
         protected,
         apps: apps
             .map(|app| read_app(app, &handling))
@@ -212,6 +217,15 @@ pub(super) fn build(
         next_fetch: 0,
         jitter: seed,
     })
+}
+
+fn check_replies(place: &str, replies: Option<&config::Replies>) -> Result<(), SetupError> {
+    replies
+        .map_or(Ok(()), super::reply::check)
+        .map_err(|problem| SetupError::Inconsistent {
+            place: place.into(),
+            problem,
+        })
 }
 
 /// What the environment says about the time to live of fetched keys.
@@ -436,6 +450,7 @@ fn read_app(app: config::App, providers: &[(Handling, Vec<String>)]) -> Result<A
             })
             .collect::<Result<_, _>>()?,
         slug: app.slug,
+        replies: app.replies,
     })
 }
 

@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Algorithm, Jwk, KeyError, KeyOrigin, PemError, pem};
+use super::{Algorithm, Jwk, KeyError, KeyOrigin, KeyType, PemError, pem};
 use crate::json::{self, Value};
 
 /// The longest key set that is read, in bytes.
@@ -31,6 +31,8 @@ pub struct RejectedKey {
     pub index: usize,
     /// Its name, if it has one.
     pub kid: Option<String>,
+    /// Its kind, if it names one that Nexus knows.
+    pub key_type: Option<KeyType>,
     /// Why.
     pub error: KeyError,
 }
@@ -104,10 +106,11 @@ impl JwkSet {
     }
 
     fn reject(&mut self, index: usize, element: &Value<'_>, error: KeyError) {
-        let kid = element.member("kid").and_then(Value::as_str);
+        let text = |member| element.member(member).and_then(Value::as_str);
         self.rejected.push(RejectedKey {
             index,
-            kid: kid.map(ToOwned::to_owned),
+            kid: text("kid").map(ToOwned::to_owned),
+            key_type: text("kty").and_then(KeyType::from_name),
             error,
         });
     }
@@ -168,9 +171,14 @@ impl JwkSet {
     }
 }
 
+/// The reason, and what Envoy calls it.
 impl fmt::Display for RejectedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key {}: {}", self.index, self.error)
+        write!(f, "key {}: {}", self.index, self.error)?;
+        match self.envoy_status() {
+            Some(status) => write!(f, " ({})", status.name()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod algorithm;
 pub mod base64url;
 mod claims;
 mod der;
+mod envoy;
 mod key;
 mod key_error;
 mod key_set;
@@ -18,6 +19,7 @@ mod verify;
 
 pub use algorithm::Algorithm;
 pub use claims::{Claims, NumericDate, StringClaim, TimeClaim};
+pub use envoy::KeyType;
 pub use key::{Jwk, KeyOrigin};
 pub use key_error::KeyError;
 pub use key_set::{JwkSet, JwkSetError, MAX_JWKS_BYTES, MAX_KEYS, RejectedKey};

@@ -18,6 +18,7 @@ use super::{Jwk, KeyError, MAX_JWKS_BYTES};
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
+const CERTIFICATE: &str = "CERTIFICATE";
 
 /// Why a PEM text gives no keys. Blocks count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,18 @@ pub enum PemError {
     Malformed {
         /// Which block.
         block: usize,
+    },
+    /// A block does not hold the certificate that it says.
+    CertificateMalformed {
+        /// Which block.
+        block: usize,
+    },
+    /// A block holds a certificate for a key of a kind that Nexus does not verify with.
+    CertificateAlgorithm {
+        /// Which block.
+        block: usize,
+        /// The object identifier of the algorithm or the curve.
+        oid: ObjectIdentifier,
     },
     /// A block holds a key of a kind that Nexus does not verify with.
     UnsupportedAlgorithm {
@@ -105,7 +118,7 @@ fn public_key(block: usize, label: &str, body: &str) -> Result<Jwk, PemError> {
     let read: fn(&[u8]) -> Result<Material, DerError> = match label {
         "PUBLIC KEY" => der::subject_public_key_info,
         "RSA PUBLIC KEY" => der::rsa_public_key,
-        "CERTIFICATE" => der::certificate,
+        CERTIFICATE => der::certificate,
         private if private.ends_with("PRIVATE KEY") => {
             return Err(PemError::PrivateKey { block });
         }
@@ -123,7 +136,12 @@ fn public_key(block: usize, label: &str, body: &str) -> Result<Jwk, PemError> {
     let der = STANDARD
         .decode(base64)
         .map_err(|_| PemError::NotBase64 { block })?;
+    let is_certificate = label == CERTIFICATE;
     let material = read(&der).map_err(|error| match error {
+        DerError::Malformed if is_certificate => PemError::CertificateMalformed { block },
+        DerError::UnsupportedAlgorithm(oid) if is_certificate => {
+            PemError::CertificateAlgorithm { block, oid }
+        }
         DerError::Malformed => PemError::Malformed { block },
         DerError::UnsupportedAlgorithm(oid) => PemError::UnsupportedAlgorithm { block, oid },
         DerError::Key(error) => PemError::Key { block, error },
@@ -154,6 +172,16 @@ impl fmt::Display for PemError {
                 label.escape_default()
             ),
             Self::Malformed { block } => write!(f, "block {block} does not hold what it says"),
+            Self::CertificateMalformed { block } => {
+                write!(
+                    f,
+                    "block {block} does not hold the certificate that it says"
+                )
+            }
+            Self::CertificateAlgorithm { block, oid } => write!(
+                f,
+                "block {block} is the certificate of a key of the algorithm or curve {oid}, which is not supported"
+            ),
             Self::UnsupportedAlgorithm { block, oid } => write!(
                 f,
                 "block {block} has a key of the algorithm or curve {oid}, which is not supported"

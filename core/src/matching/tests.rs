@@ -25,6 +25,7 @@ fn app(hosts: &[&str], path: &str, routes: &[(&str, bool, &[&str])]) -> App {
                 ..route(path)
             })
             .collect(),
+        replies: None,
     }
 }
 

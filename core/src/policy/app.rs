@@ -53,7 +53,13 @@ impl Compiler<'_> {
             )
         });
         let routes = self.routes(node, app, path.as_deref());
-        Some(config::App {
+        let is_whole_policy = node.is_root();
+        let own = node.field("replies").zip(app.replies.as_ref());
+        let replies = own.as_ref().map(|(node, replies)| match is_whole_policy {
+            true => self.replies(node, replies),
+            false => self.replies_of_app(node, replies),
+        });
+        let app = config::App {
             slug: app.slug.clone(),
             hosts: hosts.into_iter().map(|(host, _)| host).collect(),
             path: path?,
@@ -61,7 +67,15 @@ impl Compiler<'_> {
             bypass_cors_preflight: app.bypass_cors_preflight,
             route_order: app.route_order,
             routes: routes?,
-        })
+            replies: match replies {
+                None => None,
+                Some(replies) => Some(replies?),
+            },
+        };
+        if let (Some((node, _)), Some(replies)) = (own, &app.replies) {
+            self.redirect_from_any_host(&node, replies, &app);
+        }
+        Some(app)
     }
 
     fn slug(&mut self, node: &Node<'_, '_>, app: &source::App, taken: &mut Taken) {

@@ -47,11 +47,17 @@ impl Compiler<'_> {
         policy: &source::Policy,
     ) -> config::Config {
         self.compile_named(node, policy);
+        let replies = node
+            .field("replies")
+            .zip(policy.replies.as_ref())
+            .and_then(|(node, replies)| self.replies(&node, replies));
         let mut taken = Taken::default();
         let mut apps = Vec::new();
         if let Some(list) = node.field("apps") {
             for (element, app) in list.elements().zip(&policy.apps) {
-                apps.extend(self.app(&element, app, &mut taken));
+                let app = self.app(&element, app, &mut taken);
+                self.redirect_of_policy(node, replies.as_ref(), app.as_ref());
+                apps.extend(app);
             }
             if policy.apps.is_empty() && policy.unmatched == config::Unmatched::Deny {
                 self.warn(
@@ -63,13 +69,21 @@ impl Compiler<'_> {
             }
         }
         self.report_unused();
-        self.configuration(apps, policy.unmatched)
+        config::Config {
+            replies,
+            ..self.configuration(apps, policy.unmatched)
+        }
     }
 
     /// Compiles a policy that is a single app.
     pub(super) fn single_app(&mut self, node: &Node<'_, '_>, app: &source::App) -> config::Config {
-        let apps = self.app(node, app, &mut Taken::default());
-        self.configuration(apps.into_iter().collect(), config::Unmatched::default())
+        let mut app = self.app(node, app, &mut Taken::default());
+        // It is the whole policy: what it says holds for requests that it does not match, too.
+        let replies = app.as_mut().and_then(|app| app.replies.take());
+        config::Config {
+            replies,
+            ..self.configuration(app.into_iter().collect(), config::Unmatched::default())
+        }
     }
 
     fn configuration(
@@ -82,6 +96,7 @@ impl Compiler<'_> {
             providers: core::mem::take(&mut self.providers),
             apps,
             unmatched,
+            replies: None,
         }
     }
 

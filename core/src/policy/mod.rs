@@ -25,6 +25,8 @@ mod read;
 mod redact;
 mod reference;
 mod render;
+mod replies;
+mod reply_header;
 mod requirement;
 mod requirements;
 mod revocation;

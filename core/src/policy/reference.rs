@@ -26,6 +26,9 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("RevokedEarlierKey", "revoked-key", "Revoked key"),
     ("TokenSource", "token-source", "Token source"),
     ("TextCondition", "text-condition", "Text condition"),
+    ("Replies", "replies", "Replies"),
+    ("StatusReply", "reply-to-a-status", "Reply to a status"),
+    ("Redirect", "redirect", "Redirect"),
 ];
 
 /// The reference: a table of the fields of each object, with type, range, default and meaning. The same

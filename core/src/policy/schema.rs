@@ -230,8 +230,10 @@ fn simplify(schema: &mut Value) {
         if object.get("default") == Some(&Value::Null) {
             object.remove("default");
         }
-        // A width of the type in Rust, which the range says better.
-        object.remove("format");
+        // A width of the type in Rust, which the range says better. A field may have that name too.
+        if object.get("format").is_some_and(Value::is_string) {
+            object.remove("format");
+        }
     }
     match schema {
         Value::Object(members) => members.values_mut().for_each(simplify),

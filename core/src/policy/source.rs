@@ -4,6 +4,8 @@
 //! are the reference's text: they speak to the person who writes a policy. Nothing here decides
 //! anything; what a field means together with others is said by the compiler beside this module.
 
+mod replies;
+
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -13,6 +15,8 @@ use alloc::vec::Vec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+
+pub use replies::{DEFAULT_REDIRECT_STATUS, Redirect, Replies, StatusReply};
 
 use crate::config::{MAX_TEXT_MATCH_BYTES, RouteOrder, Unmatched};
 use crate::jose::Algorithm;
@@ -59,6 +63,8 @@ pub struct Policy {
     /// What happens to a request that no app matches.
     #[serde(default)]
     pub unmatched: Unmatched,
+    /// What clients hear of refusals, where an app does not say. Envoy's texts when left out.
+    pub replies: Option<Replies>,
 }
 
 /// An app: a part of the URL space and who may use it. A document that is a single app is a whole
@@ -117,6 +123,8 @@ pub struct App {
     #[serde(default)]
     #[schemars(extend("default" = []))]
     pub routes: Vec<Route>,
+    /// What clients hear of refusals in this app; replaces that of the policy as a whole.
+    pub replies: Option<Replies>,
 }
 
 /// What happens to a request that may pass.

@@ -62,14 +62,18 @@ impl JwksUrl {
 
     /// Whether the host is this machine.
     pub(super) fn is_loopback(&self) -> bool {
-        self.host == "localhost"
-            || self.host.ends_with(".localhost")
-            || self.host == "[::1]"
-            || self
-                .host
-                .parse::<Ipv4Addr>()
-                .is_ok_and(|address| address.is_loopback())
+        is_loopback(&self.host)
     }
+}
+
+/// Whether a host, in lower case, is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host == "[::1]"
+        || host
+            .parse::<Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// The host and port of an authority (RFC 3986 §3.2).
@@ -95,7 +99,7 @@ pub(super) fn split_port(authority: &str, default: u16) -> Result<(&str, u16), F
 }
 
 /// What stands behind the host of a URL: visible ASCII, escapes whole.
-fn check_target(target: &str) -> Result<(), Fault> {
+pub(super) fn check_target(target: &str) -> Result<(), Fault> {
     if let Some(odd) = target
         .chars()
         .find(|character| !character.is_ascii_graphic() || "\"\\^`|".contains(*character))

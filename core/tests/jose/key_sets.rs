@@ -15,7 +15,7 @@ fn parse(keys: &Value, origin: KeyOrigin) -> JwkSet {
 }
 
 /// The key with members put in or replaced; `null` takes a member out.
-fn changed(jwk: Value, changes: Value) -> Value {
+pub(crate) fn changed(jwk: Value, changes: Value) -> Value {
     let mut jwk = jwk;
     let members = jwk.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
@@ -140,11 +140,11 @@ fn broken_siblings_do_not_matter() {
         [
             "key 0: the key is null, not an object",
             "key 1: the key is a number, not an object",
-            "key 2: keys of type `AKP` are not supported",
-            "key 3: the curve `X25519` is not supported",
-            "key 4: the curve `Ed448` is not supported",
-            "key 5: `x` is missing",
-            "key 6: `kty` is missing",
+            "key 2: keys of type `AKP` are not supported (JwksNotImplementedKty)",
+            "key 3: the curve `X25519` is not supported (JwksOKPKeyCrvUnsupported)",
+            "key 4: the curve `Ed448` is not supported (JwksOKPKeyCrvUnsupported)",
+            "key 5: `x` is missing (JwksECKeyMissingX)",
+            "key 6: `kty` is missing (JwksMissingKty)",
             "key 8: a symmetric key is not accepted from a remote key set",
         ]
     );

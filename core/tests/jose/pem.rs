@@ -109,7 +109,7 @@ fn line_breaks_do_not_matter() {
 }
 
 /// DER of tag, length and value.
-fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
+pub(crate) fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     match u16::try_from(value.len()).unwrap() {
         length @ 0..128 => out.push(length.to_be_bytes()[1]),
@@ -240,7 +240,7 @@ fn texts_that_are_no_keys() {
         ),
         (
             block("CERTIFICATE", b"garbage"),
-            PemError::Malformed { block: 1 },
+            PemError::CertificateMalformed { block: 1 },
             "not DER",
         ),
         (

@@ -20,7 +20,11 @@ fn policy(owner: &str, member: &str, value: &Value) -> (Value, &'static str) {
                 "headers": [{"name": "x-a", "exact": "b"}],
                 "query": [{"name": "a", "exact": "b"}]
             }]
-        }]
+        }],
+        "replies": {
+            "by_status": {"401": {"body": "x"}},
+            "redirect": {"location": "https://login.example.com/"}
+        }
     });
     let (pointer, path) = match owner {
         "Policy" => ("", ""),
@@ -69,6 +73,9 @@ fn policy(owner: &str, member: &str, value: &Value) -> (Value, &'static str) {
                 "providers.idp.revoked.kid[0].",
             )
         }
+        "Replies" => ("/replies", "replies."),
+        "StatusReply" => ("/replies/by_status/401", "replies.by_status.401."),
+        "Redirect" => ("/replies/redirect", "replies.redirect."),
         other => panic!("{other}: an object that this test does not know"),
     };
     policy.pointer_mut(pointer).unwrap()[member] = value.clone();

@@ -40,6 +40,10 @@ fn document(case: &Case<'_>) -> String {
         "auth" => with_auth(case.policy),
         "provider" => with_provider(case.policy),
         "route" => with_route(case.policy),
+        "replies" => with_app(&format!(
+            "\"slug\":\"a\",\"hosts\":[\"a.test\"],\"gateway_path\":\"/a\",\"replies\":{{\n{}\n}}",
+            case.policy
+        )),
         other => panic!("{other}: no such kind of case"),
     }
 }
@@ -99,6 +103,11 @@ fn sources_of_keys() {
 #[test]
 fn requirements_are_refused_in_the_author_s_words() {
     check("requirement.txt");
+}
+
+#[test]
+fn replies_to_requests_that_are_refused() {
+    check("replies.txt");
 }
 
 #[test]

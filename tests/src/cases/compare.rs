@@ -59,6 +59,25 @@ impl Case {
                             .collect::<Vec<_>>()
                     ),
                 );
+                let headers: BTreeMap<&String, Vec<&[u8]>> = expected
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name, vec![value.as_bytes()]))
+                    .collect();
+                let found: BTreeMap<&String, Vec<&[u8]>> = reply
+                    .headers
+                    .iter()
+                    .map(|(name, values)| (name, values.iter().map(Vec::as_slice).collect()))
+                    .collect();
+                let text = |headers: &BTreeMap<&String, Vec<&[u8]>>| -> String {
+                    let lines = headers.iter().flat_map(|(name, values)| {
+                        values
+                            .iter()
+                            .map(move |value| format!("{name}: {}", escape(value)))
+                    });
+                    format!("{:?}", lines.collect::<Vec<_>>())
+                };
+                differs("the headers of the reply", text(&headers), text(&found));
             }
             (None, Some(_)) => faults.push("it is denied, expected to pass".to_owned()),
             (Some(_), None) => faults.push("it passes, expected to be denied".to_owned()),

@@ -118,18 +118,19 @@ fn observe_one(setting: &Setting, keys: &Keys, case: &Case) -> Observed {
         Seen::Upstream(headers(&report["upstream_headers"]))
     } else {
         let replied = headers(&report["response_headers"]);
-        Seen::Reply(Reply {
-            status: report["status"]
-                .as_u64()
-                .and_then(|status| u16::try_from(status).ok())
-                .unwrap_or_else(|| panic!("no status in {report}")),
-            body: report["body"]
-                .as_str()
-                .unwrap_or_else(|| panic!("no body in {report}"))
-                .as_bytes()
-                .to_vec(),
-            challenges: replied.get("www-authenticate").cloned().unwrap_or_default(),
-        })
+        let replied = replied.iter().flat_map(|(name, values)| {
+            values
+                .iter()
+                .map(|value| (name.as_bytes(), value.as_slice()))
+        });
+        let status = report["status"]
+            .as_u64()
+            .and_then(|status| u16::try_from(status).ok())
+            .unwrap_or_else(|| panic!("no status in {report}"));
+        let body = report["body"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no body in {report}"));
+        Seen::Reply(Reply::new(status, body.as_bytes().to_vec(), replied))
     };
     Observed::new(seen, &report)
 }

@@ -84,16 +84,12 @@ fn seen(response: Response) -> Seen {
             own.map(|(name, value)| (name.as_bytes(), value.as_slice())),
         ));
     }
-    Seen::Reply(Reply {
-        status: response.status,
-        challenges: response
-            .headers
-            .all("www-authenticate")
-            .iter()
-            .map(|value| value.to_vec())
-            .collect(),
-        body: response.body,
-    })
+    let headers = response
+        .headers
+        .0
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_slice()));
+    Seen::Reply(Reply::new(response.status, response.body, headers))
 }
 
 /// What the filter says about each request, in their order: requests come one after the other, and each

@@ -134,6 +134,9 @@ pub struct ExpectedDenial {
     pub body: String,
     /// The value of `www-authenticate`; `None`: there must be none.
     pub challenge: Option<String>,
+    /// Every other header of the reply, by its name in lower case, but for those of every reply: the date, the
+    /// length, and `content-type: text/plain`.
+    pub headers: BTreeMap<String, String>,
 }
 
 impl Expected {
@@ -156,9 +159,21 @@ impl Expected {
                 reason: reason.to_owned(),
                 body: body.to_owned(),
                 challenge: challenge.map(str::to_owned),
+                headers: BTreeMap::new(),
             }),
             ..Self::default()
         }
+    }
+
+    /// The same with a header of the reply more.
+    ///
+    /// # Panics
+    /// When it is expected to pass.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        let denial = self.denial.as_mut().expect("a reply has headers");
+        denial.headers.insert(name.to_owned(), value.to_owned());
+        self
     }
 
     /// It is refused with 401 and `error="invalid_token"`.
@@ -201,6 +216,32 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Every value of `www-authenticate`.
     pub challenges: Vec<Vec<u8>>,
+    /// The other headers, by name, without those of every reply.
+    pub headers: BTreeMap<String, Vec<Vec<u8>>>,
+}
+
+/// Headers that every reply has, whatever the filter says.
+const OF_EVERY_REPLY: [&str; 4] = ["connection", "content-length", "date", "server"];
+
+impl Reply {
+    /// A reply as the client gets it.
+    fn new<'h>(
+        status: u16,
+        body: Vec<u8>,
+        headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    ) -> Self {
+        let mut headers = by_name(headers);
+        headers.retain(|name, _| !OF_EVERY_REPLY.contains(&name.as_str()));
+        if headers.get("content-type") == Some(&vec![b"text/plain".to_vec()]) {
+            headers.remove("content-type");
+        }
+        Self {
+            status,
+            body,
+            challenges: headers.remove("www-authenticate").unwrap_or_default(),
+            headers,
+        }
+    }
 }
 
 impl fmt::Debug for Observed {
@@ -212,6 +253,9 @@ impl fmt::Debug for Observed {
                 write!(f, "DENY {} {:?}", reply.status, escape(&reply.body))?;
                 write!(f, ", www-authenticate {:?}", texts(&reply.challenges))?;
                 write!(f, ", reason {:?}", self.reason)?;
+                for (name, values) in &reply.headers {
+                    write!(f, ", {name}: {:?}", texts(values))?;
+                }
             }
             None => f.write_str("ALLOW")?,
         }

@@ -132,20 +132,27 @@ impl<'s> Bed<'s> {
                         .map(|(name, value)| (name.as_slice(), value.as_slice())),
                 ))
             }
-            Outcome::Deny(denial) => {
-                let row = denial.reason().row();
-                Seen::Reply(Reply {
-                    status: row.status,
-                    body: row.body.as_bytes().to_vec(),
-                    challenges: row
-                        .challenge
-                        .value()
-                        .map(|value| value.as_bytes().to_vec())
-                        .into_iter()
-                        .collect(),
-                })
-            }
+            Outcome::Deny(_) => Seen::Reply(self.reply(decision, &headers)),
         };
         Observed::new(seen, &explanation)
+    }
+
+    /// What the client gets: as a proxy does, without the body for `HEAD`.
+    fn reply(&self, decision: &Decision, headers: &[(Vec<u8>, Vec<u8>)]) -> Reply {
+        let borrowed: Vec<(&[u8], &[u8])> = headers
+            .iter()
+            .map(|(name, value)| (name.as_slice(), value.as_slice()))
+            .collect();
+        let request = Request::new(&borrowed);
+        let reply = self.engine.reply(decision, &request);
+        let body = match request.single(":method") {
+            Some(b"HEAD") => Vec::new(),
+            _ => reply.body.into_bytes(),
+        };
+        let headers = reply
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        Reply::new(reply.status, body, headers)
     }
 }

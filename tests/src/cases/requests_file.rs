@@ -95,6 +95,8 @@ pub(super) enum Expect {
         reason: String,
         body: String,
         www_authenticate: Option<String>,
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
         app: Option<String>,
         route: Option<String>,
         provider: Option<String>,
@@ -135,6 +137,7 @@ impl Expect {
                 reason,
                 body,
                 www_authenticate,
+                headers,
                 ..
             } => (
                 Some(ExpectedDenial {
@@ -142,6 +145,7 @@ impl Expect {
                     reason: reason.clone(),
                     body: body.clone(),
                     challenge: www_authenticate.clone(),
+                    headers: headers.clone(),
                 }),
                 BTreeMap::new(),
             ),

@@ -199,16 +199,9 @@ pub fn observed(bed: &Bed, stream: &Stream) -> Observed {
 
 fn what_the_client_gets(stream: &Stream) -> Reply {
     let response = stream.client_response().expect("a reply is complete");
-    Reply {
-        status: response
-            .status()
-            .and_then(|status| u16::try_from(status).ok())
-            .expect("a status"),
-        body: response.whole_body(),
-        challenges: response
-            .headers
-            .all("www-authenticate")
-            .map(<[u8]>::to_vec)
-            .collect(),
-    }
+    let status = response
+        .status()
+        .and_then(|status| u16::try_from(status).ok())
+        .expect("a status");
+    Reply::new(status, response.whole_body(), response.headers.iter())
 }

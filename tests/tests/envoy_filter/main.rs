@@ -9,6 +9,7 @@ mod algorithms;
 mod configuration;
 mod denials;
 mod environment;
+mod envoy_status;
 mod headers;
 mod hostile;
 mod key_sources;

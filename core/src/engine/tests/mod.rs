@@ -3,6 +3,7 @@
 mod deciding;
 mod discovering;
 mod fetching;
+mod replies;
 mod requiring;
 mod revoking;
 mod setting_up;
