@@ -16,8 +16,11 @@ use serde::{Deserialize, Serialize};
 
 pub use replies::{Redirect, Replies, ReplyFormat, ReplyHeader, StatusReply};
 
+use crate::claim_path::ClaimPath;
+use crate::issuer_pattern::IssuerPattern;
 use crate::jose::Algorithm;
 use crate::revocation::RevokedBy;
+use crate::scalar::Scalar;
 
 /// The version of the format that this build writes and reads.
 pub const FORMAT_VERSION: u32 = 2;
@@ -60,6 +63,25 @@ pub struct Provider {
     /// What `iss` has to be, byte for byte. `None` accepts tokens of any issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
+    /// Instead of `issuer`: `iss` has to be one of these. Not beside `issuer`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issuers: Vec<String>,
+    /// Instead of `issuer`: what `iss` has to look like. Not beside `issuer` or `issuers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_pattern: Option<IssuerPattern>,
+    /// One of these has to match `sub`. Empty: `sub` is not checked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<TextMatch>,
+    /// The media types that `typ` may name, in full and in lower case. Empty: `typ` is not checked, but for the
+    /// profile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_types: Vec<String>,
+    /// What else its tokens have to be. Not beside `token_types`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// A token that has this many seconds or more to live is refused, and so is one without `exp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_lifetime_secs: Option<u64>,
     /// One of these has to be in `aud`. Empty: `aud` is not checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
@@ -89,7 +111,13 @@ pub struct Handling {
     pub token_sources: Vec<TokenSource>,
     /// Claims that the token must have, with a value other than `null`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub required_claims: Vec<String>,
+    pub required_claims: Vec<RequiredClaim>,
+    /// Scopes that the token must have, all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required_scopes: Vec<String>,
+    /// Scopes of each of which the token must have at least one. None of the lists is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub any_scope: Vec<Vec<String>>,
     /// Claims that the service gets as headers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claim_headers: Vec<ClaimHeader>,
@@ -113,10 +141,66 @@ impl Handling {
         merged
             .required_claims
             .extend_from_slice(&rule.required_claims);
+        merged
+            .required_scopes
+            .extend_from_slice(&rule.required_scopes);
+        merged.any_scope.extend_from_slice(&rule.any_scope);
         merged.claim_headers.extend_from_slice(&rule.claim_headers);
         merged.forward_token = rule.forward_token.or(self.forward_token);
         merged
     }
+}
+
+/// A form that tokens have to have as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// An OAuth 2.0 access token (RFC 9068).
+    Rfc9068,
+}
+
+/// A claim that a token must have, with a value other than `null`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RequiredClaim {
+    /// Whatever it is.
+    Present(ClaimPath),
+    /// For which something holds.
+    Condition(ClaimCondition),
+}
+
+impl RequiredClaim {
+    /// Which claim.
+    pub const fn claim(&self) -> &ClaimPath {
+        match self {
+            Self::Present(claim) | Self::Condition(ClaimCondition { claim, .. }) => claim,
+        }
+    }
+}
+
+/// A claim and what it has to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimCondition {
+    /// Which claim.
+    pub claim: ClaimPath,
+    /// What it has to be.
+    pub test: ClaimTest,
+}
+
+/// What a claim has to be. The elements of a claim are those of an array, the words of `scope` and `scp` where they
+/// are a string, and of everything else the value itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClaimTest {
+    /// It is this value, and no array.
+    Equals(Scalar),
+    /// One of its elements is one of these. Never empty.
+    OneOf(Vec<Scalar>),
+    /// One of its elements is this.
+    Contains(Scalar),
+    /// One of its elements is a string that matches.
+    Matches(TextMatch),
 }
 
 /// Where the keys of a provider are.

@@ -267,6 +267,64 @@ impl<'a> Number<'a> {
         self.0
     }
 
+    /// The number that a text is; `None` when it is something else, or has anything around it.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let number = parse(text.as_bytes()).ok()?.as_number()?;
+        (number.0.len() == text.len()).then_some(number)
+    }
+
+    /// Whether both are the same number, however it is written: `1`, `1.0` and `10e-1` are. A number whose
+    /// exponent is beyond `i64` is only the same as one that is written alike.
+    pub fn equals(self, other: Number<'_>) -> bool {
+        match (self.decimal(), other.decimal()) {
+            (Some(one), Some(other)) => {
+                let is_zero = one.digits == 0 && other.digits == 0;
+                is_zero
+                    || one.negative == other.negative
+                        && one.exponent == other.exponent
+                        && one.significant().eq(other.significant())
+            }
+            _ => self.0 == other.0,
+        }
+    }
+
+    /// The number as digits without zeros around them; `None` when its exponent is beyond `i64`.
+    fn decimal(self) -> Option<Decimal<'a>> {
+        let (negative, magnitude) = match self.0.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, self.0),
+        };
+        let (mantissa, exponent) = match magnitude.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent),
+            None => (magnitude, "0"),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = || whole.bytes().chain(fraction.bytes());
+        let zeros_before = digits().take_while(|digit| *digit == b'0').count();
+        let zeros_behind = digits().rev().take_while(|digit| *digit == b'0').count();
+        let written = whole.len().saturating_add(fraction.len());
+        let significant = written
+            .saturating_sub(zeros_before)
+            .saturating_sub(zeros_behind);
+        let exponent = match significant {
+            // Nothing but zeros, however often.
+            0 => 0,
+            _ => exponent
+                .parse::<i64>()
+                .ok()?
+                .checked_add(i64::try_from(zeros_behind).ok()?)?
+                .checked_sub(i64::try_from(fraction.len()).ok()?)?,
+        };
+        Some(Decimal {
+            negative,
+            whole,
+            fraction,
+            zeros_before,
+            digits: significant,
+            exponent,
+        })
+    }
+
     /// The number as a whole number of 64 bits without sign, if it is written as one.
     pub fn as_u64(self) -> Option<u64> {
         self.0.parse().ok()
@@ -314,6 +372,27 @@ impl<'a> Number<'a> {
             (true, false) => value.saturating_neg(),
             (true, true) => value.saturating_neg().saturating_sub(1),
         }
+    }
+}
+
+/// A number as digits and the power of ten that the last of them is multiplied with.
+struct Decimal<'a> {
+    negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+    zeros_before: usize,
+    /// How many digits there are between the zeros before and behind; 0 for zero.
+    digits: usize,
+    exponent: i64,
+}
+
+impl Decimal<'_> {
+    fn significant(&self) -> impl Iterator<Item = u8> {
+        self.whole
+            .bytes()
+            .chain(self.fraction.bytes())
+            .skip(self.zeros_before)
+            .take(self.digits)
     }
 }
 

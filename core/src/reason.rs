@@ -204,6 +204,18 @@ reasons! {
         "Required claim is missing in Jwt" "The token is genuine, but a required claim is absent or `null`.";
     ClaimNotForwardable "claim_not_forwardable" 403 InsufficientScope Issuer
         "Jwt claim cannot be forwarded" "The token is genuine, but a claim cannot stand in a header: a control character, white space at an end, or more than 8 KiB.";
+    TokenTypeNotAllowed "token_type_not_allowed" 401 InvalidToken Client
+        "Jwt verification fails" "The header's `typ` is none that the provider accepts (RFC 7515 §4.1.9), or there is none.";
+    TokenProfileClaimMissing "token_profile_claim_missing" 401 InvalidToken Issuer
+        "Jwt verification fails" "The token lacks a claim that the provider's `profile` requires, such as `client_id` (RFC 9068 §2.2).";
+    TokenLifetimeTooLong "token_lifetime_too_long" 401 InvalidToken Issuer
+        "Jwt verification fails" "`exp` is further away than the provider's `max_lifetime_secs`.";
+    SubjectNotAllowed "subject_not_allowed" 401 InvalidToken Client
+        "Jwt verification fails" "`sub` is none that the provider accepts, or there is none.";
+    ClaimNotAllowed "claim_not_allowed" 403 InsufficientScope Client
+        "Required claim has no allowed value in Jwt" "The token is genuine, but a required claim is not what the policy asks for.";
+    ScopeMissing "scope_missing" 403 InsufficientScope Client
+        "Required scope is missing in Jwt" "The token is genuine, but it lacks a required scope. `WWW-Authenticate` tells in `scope` which ones are needed.";
     NotConfigured "not_configured" 503 None Configuration
         "Service Unavailable" "The filter has no policy.";
     Internal "internal" 500 None Internal
@@ -279,7 +291,11 @@ mod tests {
         for row in Reason::ALL.iter().map(|reason| reason.row()) {
             let after_signature = matches!(
                 row.reason,
-                Reason::AudienceNotAllowed | Reason::ClaimMissing | Reason::ClaimNotForwardable
+                Reason::AudienceNotAllowed
+                    | Reason::ClaimMissing
+                    | Reason::ClaimNotAllowed
+                    | Reason::ClaimNotForwardable
+                    | Reason::ScopeMissing
             );
             assert_eq!(row.status == 403, after_signature, "{}", row.code);
             if row.status == 401 {

@@ -4,17 +4,17 @@
 //! the claims have to be is looked at last, so that a 403 is only ever told to somebody who holds a
 //! genuine token.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::authorize::check_audience;
 use super::decision::{Denial, evidence};
 use super::fetch::{Content, FetchFailure};
+use super::issuer::in_order;
 use super::mutate::{Identity, identity};
 use super::requirement::{Examination, Place, Plan, Use, UseIndex};
 use super::source::{Availability, Source};
 use super::{Provider, ProviderKeys, SourceIndex};
 use crate::jose::{Claims, UntrustedToken, VerifyError, verify};
-use crate::json::Kind;
 use crate::revocation::Subject;
 use crate::time::Timestamp;
 
@@ -100,20 +100,12 @@ impl Bench<'_> {
 
     /// The providers whose token it may be, as far as its issuer tells.
     fn candidates(&self, place: &Place, issuer: Option<&str>) -> Vec<UseIndex> {
-        let wanted = |index: &UseIndex| {
+        let issuers = |index: &UseIndex| {
             let part = self.plan.get(*index)?;
-            Some(self.providers.get(part.provider.0)?.issuer.as_deref())
+            let provider = self.providers.get(part.provider.0)?;
+            Some((*index, &provider.issuers))
         };
-        let with = |fits: &dyn Fn(Option<&str>) -> bool| -> Vec<UseIndex> {
-            let fitting = place
-                .uses
-                .iter()
-                .filter(|index| wanted(index).is_some_and(fits));
-            fitting.copied().collect()
-        };
-        let mut candidates = with(&|wanted| wanted.is_some() && wanted == issuer);
-        candidates.extend(with(&|wanted| wanted.is_none()));
-        candidates
+        in_order(place.uses.iter().filter_map(issuers), issuer)
     }
 
     fn judge(&mut self, part: &Use, token: &UntrustedToken<'_>, claims: &Claims<'_>) -> Verdict {
@@ -127,13 +119,17 @@ impl Bench<'_> {
         if let Err(denial) = check_times(provider, claims, self.now) {
             return Verdict::Refused(denial);
         }
+        if let Err(denial) = provider.terms.check(token.header(), claims, self.now) {
+            return Verdict::Refused(denial);
+        }
         if let Err(verdict) = self.verify(provider, token) {
             return verdict;
         }
         if let Err(verdict) = self.check_revocation(provider, token, claims) {
             return verdict;
         }
-        match check_claims(part, claims)
+        match check_audience(&part.audiences, claims)
+            .and_then(|()| part.demands.check(claims))
             .and_then(|()| identity(claims, &part.handling.claim_headers))
         {
             Ok(identity) => Verdict::Accepted(identity),
@@ -263,26 +259,5 @@ fn check_times(provider: &Provider, claims: &Claims<'_>, now: Timestamp) -> Resu
             Err(Denial::NotYetValid { nbf, now, leeway })
         }
         _ => Ok(()),
-    }
-}
-
-/// Audience and required claims, of a token that is genuine.
-fn check_claims(part: &Use, claims: &Claims<'_>) -> Result<(), Denial> {
-    let accepted = |aud: &str| part.audiences.iter().any(|audience| audience == aud);
-    if !part.audiences.is_empty() && !claims.aud().any(accepted) {
-        return Err(Denial::AudienceNotAllowed {
-            aud: claims.aud().take(4).map(evidence).collect(),
-        });
-    }
-    let missing = part.handling.required_claims.iter().find(|claim| {
-        claims
-            .value(claim)
-            .is_none_or(|value| value.kind == Kind::Null)
-    });
-    match missing {
-        None => Ok(()),
-        Some(claim) => Err(Denial::ClaimMissing {
-            claim: claim.to_string(),
-        }),
     }
 }

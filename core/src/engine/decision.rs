@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::claim_text::ClaimProblem;
+use crate::claim_path::ClaimPath;
 use crate::config::TokenSource;
+use crate::config::{ClaimCondition, ClaimTest};
 use crate::jose::{Algorithm, Segment, StringClaim, TimeClaim, TokenError};
 use crate::matching::Rule;
 use crate::path::PathError;
@@ -162,8 +164,42 @@ pub enum Denial {
     },
     /// A required claim is absent or `null`.
     ClaimMissing {
-        /// Its name, from the policy.
-        claim: String,
+        /// Which, from the policy.
+        claim: ClaimPath,
+    },
+    /// A required claim is not what it has to be.
+    ClaimNotAllowed {
+        /// What it has to be, from the policy.
+        condition: ClaimCondition,
+    },
+    /// A scope is missing.
+    ScopeMissing {
+        /// The scopes that a token needs, from the policy; where any of several will do and it has none, all of these.
+        needed: Vec<String>,
+    },
+    /// The token's `typ` is none that the provider accepts.
+    TypeNotAllowed {
+        /// The token's `typ`, cut.
+        typ: Option<String>,
+    },
+    /// A claim is missing that the provider's profile requires.
+    ProfileClaimMissing {
+        /// Which.
+        claim: &'static str,
+    },
+    /// `exp - now >= max`, all in seconds; `now` was cut.
+    LifetimeTooLong {
+        /// `exp`, seconds since the epoch.
+        exp: i64,
+        /// When it was judged, seconds since the epoch.
+        now: i64,
+        /// The provider's longest lifetime in seconds.
+        max: u64,
+    },
+    /// The token's `sub` is none that the provider accepts.
+    SubjectNotAllowed {
+        /// The token's `sub`, cut.
+        sub: Option<String>,
     },
     /// A claim cannot stand in a header.
     ClaimNotForwardable {
@@ -205,9 +241,24 @@ impl Denial {
             Self::RevocationsUnavailable { .. } => Reason::RevocationsUnavailable,
             Self::AudienceNotAllowed { .. } => Reason::AudienceNotAllowed,
             Self::ClaimMissing { .. } => Reason::ClaimMissing,
+            Self::ClaimNotAllowed { .. } => Reason::ClaimNotAllowed,
+            Self::ScopeMissing { .. } => Reason::ScopeMissing,
+            Self::TypeNotAllowed { .. } => Reason::TokenTypeNotAllowed,
+            Self::ProfileClaimMissing { .. } => Reason::TokenProfileClaimMissing,
+            Self::LifetimeTooLong { .. } => Reason::TokenLifetimeTooLong,
+            Self::SubjectNotAllowed { .. } => Reason::SubjectNotAllowed,
             Self::ClaimNotForwardable { .. } => Reason::ClaimNotForwardable,
             Self::NotConfigured => Reason::NotConfigured,
             Self::Internal => Reason::Internal,
+        }
+    }
+
+    /// The scopes that `WWW-Authenticate` names (RFC 6750 §3): those of the policy that a token needs, where it
+    /// lacks one. Each is a scope of RFC 6749 §3.3.
+    pub fn needed_scopes(&self) -> &[String] {
+        match self {
+            Self::ScopeMissing { needed } => needed,
+            _ => &[],
         }
     }
 
@@ -217,7 +268,13 @@ impl Denial {
         match self {
             Self::IssuerUnknown { .. } => 0,
             Self::AlgorithmNotAllowed { .. } => 1,
-            Self::Expired { .. } | Self::NotYetValid { .. } | Self::ExpirationMissing => 2,
+            Self::Expired { .. }
+            | Self::NotYetValid { .. }
+            | Self::ExpirationMissing
+            | Self::TypeNotAllowed { .. }
+            | Self::ProfileClaimMissing { .. }
+            | Self::LifetimeTooLong { .. }
+            | Self::SubjectNotAllowed { .. } => 2,
             Self::JwksUnavailable { .. } | Self::JwksUnusable { .. } => 3,
             Self::KeyNotFound { .. } => 4,
             Self::SignatureInvalid { .. } => 5,
@@ -354,6 +411,40 @@ impl fmt::Display for Denial {
                 Ok(())
             }
             Self::ClaimMissing { claim } => write!(f, "the token has no claim `{claim}`"),
+            Self::ClaimNotAllowed { condition } => {
+                write!(
+                    f,
+                    "the claim `{}` {}",
+                    condition.claim,
+                    Unmet(&condition.test)
+                )
+            }
+            Self::ScopeMissing { needed } => {
+                write!(
+                    f,
+                    "the token lacks a scope: needed are `{}`",
+                    needed.join(" ")
+                )
+            }
+            Self::TypeNotAllowed { typ: Some(typ) } => {
+                write!(f, "the provider does not accept the `typ` `{typ}`")
+            }
+            Self::TypeNotAllowed { typ: None } => f.write_str("the token has no `typ`"),
+            Self::ProfileClaimMissing { claim } => {
+                write!(
+                    f,
+                    "the token has no `{claim}`, which the provider's profile requires"
+                )
+            }
+            Self::LifetimeTooLong { exp, now, max } => write!(
+                f,
+                "token is valid for {} s more, the limit is {max} s: exp {exp}, now {now}",
+                exp.saturating_sub(*now)
+            ),
+            Self::SubjectNotAllowed { sub: Some(sub) } => {
+                write!(f, "the provider does not accept the `sub` `{sub}`")
+            }
+            Self::SubjectNotAllowed { sub: None } => f.write_str("the token has no `sub`"),
             Self::ClaimNotForwardable { claim, problem } => {
                 write!(f, "the claim `{claim}` {problem}")
             }
@@ -362,6 +453,33 @@ impl fmt::Display for Denial {
         }
     }
 }
+
+/// In which way a claim is not what the policy asks for.
+struct Unmet<'t>(&'t ClaimTest);
+
+impl fmt::Display for Unmet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ClaimTest::Equals(wanted) => write!(f, "is not `{wanted}`"),
+            ClaimTest::Contains(wanted) => write!(f, "does not contain `{wanted}`"),
+            ClaimTest::Matches(_) => f.write_str("does not match"),
+            ClaimTest::OneOf(wanted) => {
+                f.write_str("is none of")?;
+                for (index, value) in wanted.iter().take(MAX_VALUES).enumerate() {
+                    let separator = if index == 0 { "" } else { "," };
+                    write!(f, "{separator} `{value}`")?;
+                }
+                match wanted.len().checked_sub(MAX_VALUES) {
+                    None | Some(0) => Ok(()),
+                    Some(more) => write!(f, " and {more} more"),
+                }
+            }
+        }
+    }
+}
+
+/// How many values of a condition are told.
+const MAX_VALUES: usize = 8;
 
 /// A value that a client controls, cut to what is kept as evidence.
 pub(super) fn evidence(text: &str) -> String {

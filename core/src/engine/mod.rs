@@ -12,12 +12,14 @@
 //! [`Engine::poll_event`] until they give nothing more. Calling any of them too often is harmless.
 
 mod authenticate;
+mod authorize;
 mod claim_text;
 mod content;
 mod decision;
 mod explain;
 mod extract;
 mod fetch;
+mod issuer;
 mod mutate;
 pub(crate) mod parameters;
 mod removal;
@@ -32,12 +34,14 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use authenticate::Bench;
+use authorize::Terms;
 pub use claim_text::{ClaimProblem, MAX_CLAIM_HEADER_BYTES};
 pub use content::MAX_REPORTED_KEYS;
 pub use decision::{
     Decision, Denial, HeaderEdits, MAX_EVIDENCE_CHARS, Outcome, ProviderIndex, REPORT_HEADER,
 };
 pub use fetch::{Content, Fetch, FetchAnswer, FetchFailure, FetchId, Target};
+use issuer::Issuers;
 #[cfg(feature = "policy")]
 pub(crate) use parameters::names_fold_alike;
 use requirement::{Examination, Granted, Plan};
@@ -72,7 +76,8 @@ struct SourceIndex(usize);
 #[derive(Debug)]
 struct Provider {
     name: String,
-    issuer: Option<String>,
+    issuers: Issuers,
+    terms: Terms,
     algorithms: Vec<Algorithm>,
     /// Seconds.
     leeway: i64,

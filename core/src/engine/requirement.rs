@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::authorize::Demands;
 use super::decision::{Denial, ProviderIndex};
 use super::mutate::Identity;
 use crate::config::{
@@ -26,6 +27,8 @@ pub(super) struct Use {
     pub(super) audiences: Vec<String>,
     /// The provider's and the rule's in one.
     pub(super) handling: Handling,
+    /// What the claims of a genuine token have to be.
+    pub(super) demands: Demands,
     /// Whether a token that the provider refuses counts as none.
     tolerates_failure: bool,
 }
@@ -63,6 +66,8 @@ enum Node {
 /// Why a requirement cannot be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlanError {
+    /// A claim or scope that is asked for cannot be.
+    Demand(&'static str),
     /// It names a provider that does not exist.
     UnknownProvider,
     /// A list of alternatives or parts is empty.
@@ -373,11 +378,13 @@ impl Builder<'_> {
             [] => own_audiences.clone(),
             others => others.to_vec(),
         };
+        let handling = handling.merged(self.rule);
         let node = Node::Use(UseIndex(self.uses.len()));
         self.uses.push(Use {
             provider: ProviderIndex(provider),
             audiences,
-            handling: handling.merged(self.rule),
+            demands: Demands::new(&handling).map_err(PlanError::Demand)?,
+            handling,
             tolerates_failure,
         });
         Ok(node)

@@ -10,8 +10,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::authorize::Terms;
 use super::content::{Discovered, Purpose};
 use super::decision::REPORT_HEADER;
+use super::issuer::Issuers;
 use super::requirement::{Plan, PlanError};
 use super::source::Source;
 use super::{Access, App, AppRoute, Engine, Provider, ProviderKeys, SourceIndex};
@@ -296,6 +298,8 @@ fn read_provider(
     if provider.algorithms.is_empty() {
         return Err(inconsistent("allows no algorithm"));
     }
+    let issuers = Issuers::new(&provider).map_err(inconsistent)?;
+    let terms = Terms::new(&provider).map_err(inconsistent)?;
     let leeway = i64::try_from(provider.clock_skew_secs)
         .map_err(|_| inconsistent("has a clock skew that is too large"))?;
     let revoked = revoked(&provider.revocation.entries)
@@ -345,7 +349,8 @@ fn read_provider(
     };
     Ok(Provider {
         name: provider.name,
-        issuer: provider.issuer,
+        issuers,
+        terms,
         algorithms: provider.algorithms,
         leeway,
         require_expiration: provider.require_expiration,
@@ -468,6 +473,7 @@ fn read_access(
         .map_err(|error| SetupError::Inconsistent {
             place: app.into(),
             problem: match error {
+                PlanError::Demand(problem) => problem,
                 PlanError::UnknownProvider => "names a provider that does not exist",
                 PlanError::Empty => "names no provider",
                 PlanError::TooDeep => "has a requirement that is nested too deep",

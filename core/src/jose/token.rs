@@ -256,6 +256,19 @@ impl Header {
         self.typ.as_deref()
     }
 
+    /// Whether the token is of a media type, which is given in full (`application/at+jwt`): case does not matter, and
+    /// `application/` may be left out where there is no other `/` (RFC 7515 §4.1.9). A token without type is of none.
+    pub fn is_of_type(&self, media_type: &str) -> bool {
+        let Some(typ) = &self.typ else {
+            return false;
+        };
+        let wanted = match typ.contains('/') {
+            true => Some(media_type),
+            false => media_type.strip_prefix("application/"),
+        };
+        wanted.is_some_and(|wanted| typ.eq_ignore_ascii_case(wanted))
+    }
+
     /// The type of the payload (RFC 7515 §4.1.10), as written.
     pub fn cty(&self) -> Option<&str> {
         self.cty.as_deref()

@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::compiler::{Compiler, is_one_of};
+use super::demand::Scopes;
 use super::diagnostic::{Code, Diagnostic, quote, quote_list};
 use super::http;
 use super::node::Node;
@@ -20,11 +21,13 @@ use crate::request::fold_header_name;
 const AUTH_FIELDS: [&str; 5] = ["auth_type", "required", "mode", "providers", "requirement"];
 
 /// The fields of a provider that may stand beside `providers` or `requirement`.
-const RULE_FIELDS: [&str; 6] = [
+const RULE_FIELDS: [&str; 8] = [
     "audience",
     "audiences",
     "token_sources",
     "required_claims",
+    "required_scopes",
+    "any_scope",
     "forward_claims_as_headers",
     "forward_token",
 ];
@@ -91,8 +94,12 @@ impl Compiler<'_> {
             requirement,
             handling,
         };
-        self.report_claim_header_twins(node, &auth)
-            .then(|| self.report_unchecked_audience(node, &auth))?;
+        let has_audiences = self.has_needed_audiences(node, &auth);
+        let has_no_twins = self.report_claim_header_twins(node, &auth);
+        if !has_audiences || !has_no_twins {
+            return None;
+        }
+        self.report_unchecked_audience(node, &auth);
         Some(auth)
     }
 
@@ -159,32 +166,22 @@ impl Compiler<'_> {
         node: &Node<'_, '_>,
         provider: &source::Provider,
     ) -> Option<config::Handling> {
-        let required_claims = self.required_claims(node, provider);
+        let required_claims = self.required_claims(node, &provider.required_claims);
+        let scopes = self.scopes(node, provider);
         let claim_headers = self.claim_headers(node, provider);
         let token_sources = self.token_sources(node, provider.token_sources.as_deref());
+        let Scopes {
+            all: required_scopes,
+            any_scope,
+        } = scopes?;
         Some(config::Handling {
             token_sources: token_sources?,
             required_claims: required_claims?,
+            required_scopes,
+            any_scope,
             claim_headers: claim_headers?,
             forward_token: provider.forward_token,
         })
-    }
-
-    fn required_claims(
-        &mut self,
-        node: &Node<'_, '_>,
-        provider: &source::Provider,
-    ) -> Option<Vec<String>> {
-        let Some(list) = node.field("required_claims") else {
-            return Some(Vec::new());
-        };
-        let mut seen = BTreeMap::new();
-        let mut is_valid = true;
-        for (element, claim) in list.elements().zip(&provider.required_claims) {
-            is_valid &= self.is_claim_name(&element, claim, element.span());
-            is_valid &= !self.is_repeated(&mut seen, claim, &element);
-        }
-        is_valid.then(|| provider.required_claims.clone())
     }
 
     fn claim_headers(
@@ -270,6 +267,21 @@ impl Compiler<'_> {
             }
         }
         twins.is_empty()
+    }
+
+    /// Whether somebody says for whom tokens have to be, where a profile needs it; what is missing is reported.
+    fn has_needed_audiences(&mut self, node: &Node<'_, '_>, auth: &config::JwtAuth) -> bool {
+        let lacking: Vec<String> = leaves(&auth.requirement)
+            .into_iter()
+            .filter(|part| part.audiences.is_empty())
+            .filter_map(|part| self.provider_at(part.index))
+            .filter(|provider| provider.profile.is_some() && provider.audiences.is_empty())
+            .map(|provider| provider.name.clone())
+            .collect();
+        if let Some(provider) = lacking.first() {
+            self.report_missing_audience(node, provider);
+        }
+        lacking.is_empty()
     }
 
     fn provider_at(&self, index: u32) -> Option<&config::Provider> {

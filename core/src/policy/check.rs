@@ -324,6 +324,7 @@ impl<'c> Checker<'c> {
             return "a whole number".to_owned();
         }
         let kinds = shape.kinds(self.definitions).unwrap_or_default();
+        let is_single = kinds.len() == 1;
         let words: Vec<&str> = kinds
             .into_iter()
             .map(|kind| match kind {
@@ -331,7 +332,8 @@ impl<'c> Checker<'c> {
                 JsonKind::Array => "an array",
                 JsonKind::String => "a string",
                 JsonKind::Number => "a number",
-                JsonKind::Boolean => "`true` or `false`",
+                JsonKind::Boolean if is_single => "`true` or `false`",
+                JsonKind::Boolean => "a boolean",
             })
             .collect();
         match words.split_last() {

@@ -9,6 +9,7 @@ use super::diagnostic::{Code, quote};
 use super::node::Node;
 use super::provider::{Keys, PRESET_FIELDS};
 use super::source::{self, Preset};
+use super::terms::names_issuers;
 use super::url::{JwksUrl, split_port};
 use super::value::{self, Fault};
 
@@ -115,7 +116,7 @@ impl Compiler<'_> {
             host: provider.host.as_deref().unwrap_or_default(),
             realm: provider.realm.as_deref().unwrap_or_default(),
         });
-        if expansion.issuer.is_none() && provider.issuer.is_none() {
+        if expansion.issuer.is_none() && !names_issuers(provider) {
             let tenant = node.field("tenant")?;
             let message = format!(
                 "{} is not the ID of a tenant",

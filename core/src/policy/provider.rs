@@ -68,12 +68,7 @@ impl Compiler<'_> {
         name: &str,
     ) -> Option<CompiledProvider> {
         let audiences = self.audiences(node, provider);
-        let issuer = match (node.field("issuer"), &provider.issuer) {
-            (Some(field), Some(text)) => Some(self.parsed(&field, text, |text| {
-                value::check_text(text).map(|()| String::from(text))
-            })),
-            _ => None,
-        };
+        let issuers = self.issuers(node, provider);
         let keys = match self.is_discovery_denied(node, provider) {
             true => None,
             false => self
@@ -86,18 +81,25 @@ impl Compiler<'_> {
             None => None,
         };
         let handling = self.handling(node, provider);
-        let keys = keys?;
+        let preset_issuer = keys.as_ref().and_then(|keys| keys.issuer.clone());
+        let issuers = issuers.map(|issuers| issuers.or_preset(preset_issuer));
+        // Where the keys are wrong, nobody knows who the issuer is.
+        let known_issuers = issuers.as_ref().filter(|_| keys.is_some());
+        let terms = self.terms(node, provider, known_issuers);
+        let (keys, issuers, terms) = (keys?, issuers?, terms?);
         let (revocation, list_cluster) = revocation?;
         let mut clusters = keys.clusters;
         clusters.extend(list_cluster);
-        let issuer = match issuer {
-            Some(explicit) => Some(explicit?),
-            None => keys.issuer,
-        };
         Some(CompiledProvider {
             provider: config::Provider {
                 name: name.into(),
-                issuer,
+                issuer: issuers.one,
+                issuers: issuers.several,
+                issuer_pattern: issuers.pattern,
+                subjects: terms.subjects,
+                token_types: terms.token_types,
+                profile: terms.profile,
+                max_lifetime_secs: provider.max_lifetime_secs,
                 audiences: audiences?,
                 algorithms: algorithms?,
                 clock_skew_secs: provider

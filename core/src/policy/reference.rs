@@ -25,6 +25,7 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ),
     ("RevokedEarlierKey", "revoked-key", "Revoked key"),
     ("TokenSource", "token-source", "Token source"),
+    ("ClaimCondition", "claim-condition", "Claim condition"),
     ("TextCondition", "text-condition", "Text condition"),
     ("Replies", "replies", "Replies"),
     ("StatusReply", "reply-to-a-status", "Reply to a status"),

@@ -491,7 +491,7 @@ mod tests {
             ),
             (
                 r#"{"weight":"1"}"#,
-                "weight: expected a number or `true` or `false` for `weight`, found a string ()",
+                "weight: expected a number or a boolean for `weight`, found a string ()",
             ),
             (
                 r#"{"any_of":[{"anyof":[]}]}"#,

@@ -38,6 +38,8 @@ pub const DEFAULT_REQUIRE_EXPIRATION: bool = true;
 
 /// The longest clock skew that a provider may have, in seconds.
 pub const MAX_CLOCK_SKEW_SECS: u64 = 3600;
+/// The longest lifetime that a provider may ask of its tokens to stay below, in seconds: a hundred years.
+pub const MAX_MAX_LIFETIME_SECS: u64 = 3_153_600_000;
 /// The longest time that an answer with keys may take, in milliseconds.
 pub const MAX_JWKS_TIMEOUT_MS: u64 = 60_000;
 /// The longest time that fetched keys may count as fresh, in seconds: a day.
@@ -230,7 +232,7 @@ pub enum AuthType {
 /// Who may pass. The providers are named by `providers` or `requirement`, or the fields of one stand here themselves.
 /// Beside `providers` or `requirement`, of a provider's fields, only those may stand that say what is done with a
 /// token: `audience` and `audiences`, `token_sources` and `forward_token`, which then replace those of the providers,
-/// and `required_claims` and `forward_claims_as_headers`, which are added to theirs.
+/// and `required_claims`, `required_scopes`, `any_scope` and `forward_claims_as_headers`, which are added to theirs.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
@@ -315,9 +317,29 @@ pub enum PartMode {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
-    /// What the `iss` claim has to be, byte for byte. Any issuer is accepted when left out, except with a
-    /// `preset`, which sets it.
+    /// What the `iss` claim has to be, byte for byte. Without it, `issuers` and `issuer_pattern` any issuer is
+    /// accepted, except with a `preset`, which sets it. Of several providers those that name the token's issuer
+    /// are asked first, then those whose pattern it fits, then those that take any.
     pub issuer: Option<String>,
+    /// Instead of `issuer`: the `iss` claim has to be one of these.
+    #[schemars(length(min = 1))]
+    pub issuers: Option<Vec<String>>,
+    /// Instead of `issuer`: what the `iss` claim has to look like, as in `https://login.example.com/*/v2.0`. Each of
+    /// at most 8 `*` stands for 1 to 63 ASCII letters, digits, `-` and `_`, everything else for itself.
+    pub issuer_pattern: Option<String>,
+    /// Whom tokens may be about: the `sub` claim has to match one of these. A token without `sub` is refused then.
+    #[schemars(length(min = 1))]
+    pub subjects: Option<Vec<TextMatch>>,
+    /// A token that has this much or more time to live, in seconds, is refused, and so is one without `exp`. What
+    /// counts is the time from now until `exp`, without leeway.
+    #[schemars(range(min = 1, max = MAX_MAX_LIFETIME_SECS))]
+    pub max_lifetime_secs: Option<u64>,
+    /// The values of the header `typ` that are accepted, as in `JWT`. Case does not matter, and `application/` may be
+    /// left out (RFC 7515 §4.1.9). A token without `typ` is refused then. Not checked when left out.
+    #[schemars(length(min = 1))]
+    pub token_types: Option<Vec<String>>,
+    /// A form that tokens have to have as a whole.
+    pub profile: Option<Profile>,
     /// What the `aud` claim has to contain. Not checked when left out.
     pub audience: Option<String>,
     /// Instead of `audience`: the `aud` claim has to contain any of these.
@@ -406,10 +428,18 @@ pub struct Provider {
     /// Whether a token without `exp` is refused.
     #[schemars(extend("default" = DEFAULT_REQUIRE_EXPIRATION))]
     pub require_expiration: Option<bool>,
-    /// Names of top-level claims that the token must have, with a value other than `null`.
+    /// Claims that the token must have, with a value other than `null`, and what they have to be.
     #[serde(default)]
     #[schemars(extend("default" = []))]
-    pub required_claims: Vec<String>,
+    pub required_claims: Vec<RequiredClaim>,
+    /// Scopes that the token must have, all of them. Scopes are looked for in the claims `scope` and `scp`, each a
+    /// string of words with spaces between them, or a list.
+    #[serde(default)]
+    #[schemars(extend("default" = []))]
+    pub required_scopes: Vec<String>,
+    /// Scopes of which the token must have at least one.
+    #[schemars(length(min = 1))]
+    pub any_scope: Option<Vec<String>>,
     /// Top-level claims that the service gets as headers: claim name to header name. These headers are removed
     /// from every inbound request first, whatever app it is for, in every spelling (case, and anything but a
     /// letter or digit for `-`). A header name consists of letters, digits, `-` and `_`.
@@ -559,13 +589,65 @@ pub struct TextCondition {
     pub ignore_case: bool,
 }
 
+/// A form that tokens have to have as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Profile {
+    /// A JWT access token (RFC 9068): `typ` is `at+jwt`; `iss`, `exp`, `aud`, `sub`, `client_id`, `iat` and `jti`
+    /// are there. Needs an issuer and an audience.
+    #[serde(rename = "rfc9068")]
+    Rfc9068,
+}
+
+/// A claim that a token must have, with a value other than `null`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum RequiredClaim {
+    /// the name of a top-level claim, dots, slashes and all, that may be anything
+    Name(String),
+    /// a claim and what it has to be
+    Condition(ClaimCondition),
+}
+
+/// A claim and what it has to be: at most one of `equals`, `one_of`, `contains` and `matches`. Numbers are
+/// compared by their value, exactly: 1 is 1.0, and not `"1"`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimCondition {
+    /// Which claim.
+    pub claim: ClaimPath,
+    /// It is this value. A list never is.
+    pub equals: Option<Scalar>,
+    /// It is one of these values, or a list with one of them in it. `scope` and `scp` as a string count as the list
+    /// of their words.
+    #[schemars(length(min = 1))]
+    pub one_of: Option<Vec<Scalar>>,
+    /// It is a list with this value in it, or this value alone: a string is never searched for a part. `scope` and
+    /// `scp` as a string count as the list of their words.
+    pub contains: Option<Scalar>,
+    /// It is a string that matches, or a list with one in it. `scope` and `scp` as a string count as the list
+    /// of their words.
+    pub matches: Option<TextMatch>,
+}
+
+/// A value that a claim is compared with.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Scalar {
+    /// compared byte for byte
+    Text(String),
+    /// compared by its value
+    Number(f64),
+    /// compared as it is
+    Truth(bool),
+}
+
 /// A claim of a token: the name of a top-level claim, or a list of names that leads to a claim inside of another.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ClaimPath {
-    /// The top-level claim of exactly that name, dots, slashes and all.
+    /// the top-level claim of exactly that name, dots, slashes and all
     Name(String),
-    /// The name of a top-level claim, then that of a member of it, and so on: `["realm_access", "roles"]`.
+    /// the name of a top-level claim, then that of a member of it, and so on: `["realm_access", "roles"]`
     Path(#[schemars(length(min = 1))] Vec<String>),
 }
 

@@ -55,6 +55,17 @@ fn policy(owner: &str, member: &str, value: &Value) -> (Value, &'static str) {
                 "providers.idp.token_sources[0].",
             )
         }
+        "TextCondition" => {
+            policy["providers"]["idp"]["subjects"] = json!([{}]);
+            ("/providers/idp/subjects/0", "providers.idp.subjects[0].")
+        }
+        "ClaimCondition" => {
+            policy["providers"]["idp"]["required_claims"] = json!([{"claim": "c"}]);
+            (
+                "/providers/idp/required_claims/0",
+                "providers.idp.required_claims[0].",
+            )
+        }
         "Revoked" => {
             policy["providers"]["idp"]["revoked"] = json!({});
             ("/providers/idp/revoked", "providers.idp.revoked.")
@@ -112,7 +123,8 @@ fn expected(kinds: &[&str]) -> String {
             "string" => "a string",
             "integer" => "a whole number",
             "number" => "a number",
-            "boolean" => "`true` or `false`",
+            "boolean" if kinds.len() == 1 => "`true` or `false`",
+            "boolean" => "a boolean",
             "array" => "an array",
             "object" => "an object",
             other => panic!("{other}"),

@@ -111,6 +111,11 @@ fn replies_to_requests_that_are_refused() {
 }
 
 #[test]
+fn claims_and_scopes() {
+    check("claims.txt");
+}
+
+#[test]
 fn tokens_and_claims() {
     check("auth.txt");
 }

@@ -1,5 +1,6 @@
 //! The engine driven by hand: requests, answers and the time are what the test says they are.
 
+mod authorizing;
 mod deciding;
 mod discovering;
 mod fetching;
