@@ -19,6 +19,7 @@ pub use replies::{Redirect, Replies, ReplyFormat, ReplyHeader, StatusReply};
 use crate::claim_path::ClaimPath;
 use crate::issuer_pattern::IssuerPattern;
 use crate::jose::Algorithm;
+use crate::request::fold_header_name;
 use crate::revocation::RevokedBy;
 use crate::scalar::Scalar;
 
@@ -118,12 +119,18 @@ pub struct Handling {
     /// Scopes of each of which the token must have at least one. None of the lists is empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub any_scope: Vec<Vec<String>>,
-    /// Claims that the service gets as headers.
+    /// Claims that are passed on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub claim_headers: Vec<ClaimHeader>,
+    pub forward_claims: Vec<ForwardedClaim>,
     /// Whether the service gets the token itself; `None` does not say, and means no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_token: Option<bool>,
+    /// Where the whole payload goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_payload: Option<ForwardedPayload>,
+    /// Whether the proxy finds its route anew once a token was accepted; `None` does not say, and means no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clear_route_cache: Option<bool>,
 }
 
 impl Handling {
@@ -145,8 +152,14 @@ impl Handling {
             .required_scopes
             .extend_from_slice(&rule.required_scopes);
         merged.any_scope.extend_from_slice(&rule.any_scope);
-        merged.claim_headers.extend_from_slice(&rule.claim_headers);
+        merged
+            .forward_claims
+            .extend_from_slice(&rule.forward_claims);
         merged.forward_token = rule.forward_token.or(self.forward_token);
+        if let Some(payload) = &rule.forward_payload {
+            merged.forward_payload = Some(payload.clone());
+        }
+        merged.clear_route_cache = rule.clear_route_cache.or(self.clear_route_cache);
         merged
     }
 }
@@ -568,14 +581,63 @@ impl fmt::Display for TokenSource {
     }
 }
 
-/// A claim and the header that carries it.
+/// A claim that is passed on, and where to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ClaimHeader {
-    /// The name of a top-level claim.
-    pub claim: String,
-    /// The header, lower case.
-    pub header: String,
+pub struct ForwardedClaim {
+    /// The claim.
+    pub claim: ClaimPath,
+    /// Where it goes.
+    pub to: ForwardTarget,
+    /// How its value is written.
+    #[serde(default, skip_serializing_if = "ClaimFormat::is_default")]
+    pub format: ClaimFormat,
+}
+
+/// Where the payload of a token goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardedPayload {
+    /// A header gets it in base64url, the filter state as JSON.
+    pub to: ForwardTarget,
+    /// Whether base64url ends in padding.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub padding: bool,
+}
+
+/// The longest key of filter state, in bytes.
+pub const MAX_FILTER_STATE_KEY_BYTES: usize = 63;
+
+/// Where something verified goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ForwardTarget {
+    /// A header for the service, in lower case.
+    Header(String),
+    /// A key of the proxy's filter state, without Envoy's prefix `wasm.`.
+    FilterState(String),
+}
+
+impl ForwardTarget {
+    /// The same for names that a service may take for each other.
+    pub fn folded(&self) -> Self {
+        match self {
+            Self::Header(name) => {
+                let folded = fold_header_name(name);
+                Self::Header(folded.into_iter().map(char::from).collect())
+            }
+            Self::FilterState(key) => Self::FilterState(key.clone()),
+        }
+    }
+}
+
+impl fmt::Display for ForwardTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "the header `{name}`"),
+            Self::FilterState(key) => write!(f, "the filter state `{key}`"),
+        }
+    }
 }
 
 /// How the value of a claim is written into a header or a filter state.
@@ -597,4 +659,10 @@ pub enum ClaimFormat {
     /// As `text`, with every byte but letters, digits, `-`, `.`, `_` and `~` percent-encoded, so that nothing in
     /// it has to be refused but its length.
     Percent,
+}
+
+impl ClaimFormat {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }

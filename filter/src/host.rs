@@ -16,6 +16,12 @@ use proxy_wasm::types::Status;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HostError(pub(crate) u32);
 
+/// `NotFound`: of a foreign function, that the host has none of that name.
+const NOT_FOUND: HostError = HostError(1);
+
+/// `BadArgument`.
+const BAD_ARGUMENT: HostError = HostError(2);
+
 /// `InternalFailure`: also for an answer of the host that makes no sense.
 const INTERNAL_FAILURE: HostError = HostError(10);
 
@@ -99,6 +105,20 @@ mod sys {
             id: *mut u32,
         ) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+        pub(super) fn proxy_set_property(
+            path: *const u8,
+            path_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
+        pub(super) fn proxy_call_foreign_function(
+            name: *const u8,
+            name_size: usize,
+            argument: *const u8,
+            argument_size: usize,
+            result: *mut *mut u8,
+            result_size: *mut usize,
+        ) -> u32;
     }
 }
 
@@ -252,6 +272,58 @@ pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
 pub(crate) fn increment(id: u32) -> Result<(), HostError> {
     // SAFETY: no pointer is passed.
     check(unsafe { sys::proxy_increment_metric(id, 1) })
+}
+
+/// Says that the property of that name is text, so that a CEL expression compares it with text. Envoy keeps the
+/// declaration with the root context, and refuses one that it has already.
+pub(crate) fn declare_text_property(name: &str) -> Result<(), HostError> {
+    // `DeclarePropertyArguments` in protobuf: field 1 the name, field 3 the type, of which 1 is text.
+    let length = u8::try_from(name.len())
+        .ok()
+        .filter(|length| *length < 0x80)
+        .ok_or(INTERNAL_FAILURE)?;
+    let mut argument = vec![0x0a, length];
+    argument.extend_from_slice(name.as_bytes());
+    argument.extend_from_slice(&[0x18, 1]);
+    match call_foreign_function("declare_property", &argument) {
+        Err(BAD_ARGUMENT) => Ok(()),
+        other => other,
+    }
+}
+
+/// Keeps a value with the request of the effective context; Envoy does so in its filter state as `wasm.NAME`.
+pub(crate) fn set_property(name: &str, value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: pointers and lengths are of live slices.
+    check(unsafe {
+        sys::proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    })
+}
+
+/// Has the route of the effective context's request found anew. An Envoy before 1.33 has no function for that: it
+/// does so by itself whenever a filter changes headers.
+pub(crate) fn clear_route_cache() -> Result<(), HostError> {
+    match call_foreign_function("clear_route_cache", &[]) {
+        Err(NOT_FOUND) => Ok(()),
+        other => other,
+    }
+}
+
+/// Calls a function that is the proxy's own. What it returns is not looked at.
+fn call_foreign_function(name: &str, argument: &[u8]) -> Result<(), HostError> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: pointers and lengths are of live slices, the others are to live locals.
+    let status = unsafe {
+        sys::proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            argument.as_ptr(),
+            argument.len(),
+            &mut data,
+            &mut size,
+        )
+    };
+    drop(take(data, size));
+    check(status)
 }
 
 /// Sends a request without body; the token comes back with the answer.

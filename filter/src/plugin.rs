@@ -30,6 +30,8 @@ pub(crate) enum ConfigureError {
     Empty,
     /// The engine cannot work with it.
     Setup(SetupError),
+    /// The host does not take text for its filter state, which the configuration needs.
+    FilterState(HostError),
 }
 
 impl fmt::Display for ConfigureError {
@@ -45,6 +47,10 @@ impl fmt::Display for ConfigureError {
                 "there is no configuration; give the filter what `nexusctl compile-policy` writes",
             ),
             Self::Setup(error) => error.fmt(f),
+            Self::FilterState(HostError(status)) => write!(
+                f,
+                "the proxy does not keep text as filter state: status {status}"
+            ),
         }
     }
 }
@@ -74,6 +80,9 @@ impl Plugin {
         let config = Config::parse(&json).map_err(ConfigureError::Setup)?;
         let engine = Engine::new(config, &environment, nanos, timestamp(nanos))
             .map_err(ConfigureError::Setup)?;
+        for key in engine.filter_state_keys() {
+            host::declare_text_property(key).map_err(ConfigureError::FilterState)?;
+        }
         let mut plugin = Self {
             root,
             engine,

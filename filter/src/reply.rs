@@ -49,7 +49,13 @@ fn edit(edits: &HeaderEdits) -> Result<(), HostError> {
     for (name, value) in &edits.set {
         host::replace_request_header(name, value)?;
     }
-    Ok(())
+    for (key, value) in &edits.filter_state {
+        host::set_property(key, value)?;
+    }
+    match edits.clear_route_cache {
+        true => host::clear_route_cache(),
+        false => Ok(()),
+    }
 }
 
 /// Answers the request of the effective context.

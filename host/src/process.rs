@@ -23,7 +23,25 @@ use crate::worker::Worker;
 /// Most events in one moment of time: a guest that wakes itself for ever does not hang its host.
 const MAX_EVENTS_AT_ONCE: usize = 100_000;
 
-type ForeignFunction = Box<dyn Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync>;
+/// What `proxy_call_foreign_function` reaches.
+pub(crate) enum ForeignFunction {
+    /// What the user of the host offers.
+    Own(Box<dyn Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync>),
+    /// Envoy's `clear_route_cache`.
+    ClearRouteCache,
+    /// Envoy's `declare_property`.
+    DeclareProperty,
+}
+
+/// The functions of Envoy that this host has itself.
+fn envoy_functions() -> BTreeMap<String, ForeignFunction> {
+    [
+        ("clear_route_cache", ForeignFunction::ClearRouteCache),
+        ("declare_property", ForeignFunction::DeclareProperty),
+    ]
+    .map(|(name, function)| (name.to_owned(), function))
+    .into()
+}
 
 /// What all workers of a process share.
 pub(crate) struct Process {
@@ -135,7 +153,7 @@ impl Proxy {
             callouts: Box::new(NoClusters),
             log_level: LogLevel::Info,
             on_log: None,
-            foreign_functions: BTreeMap::new(),
+            foreign_functions: envoy_functions(),
         }
     }
 
@@ -280,7 +298,15 @@ impl ProxyBuilder {
         function: impl Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync + 'static,
     ) -> Self {
         self.foreign_functions
-            .insert(name.into(), Box::new(function));
+            .insert(name.into(), ForeignFunction::Own(Box::new(function)));
+        self
+    }
+
+    /// Does without one of the functions of Envoy that the host offers by itself, `clear_route_cache` (which Envoy has
+    /// since 1.33) and `declare_property`.
+    #[must_use]
+    pub fn without_foreign_function(mut self, name: &str) -> Self {
+        self.foreign_functions.remove(name);
         self
     }
 

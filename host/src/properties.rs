@@ -125,7 +125,10 @@ fn of_filter(stream: &HttpStream, path: &[String]) -> Option<Vec<u8>> {
         [map, name] if map == "filter_state" => name.strip_prefix("wasm.")?,
         _ => return None,
     };
-    stream.filter_state.get(name.as_bytes()).cloned()
+    stream
+        .filter_state
+        .value(name.as_bytes())
+        .map(<[u8]>::to_vec)
 }
 
 fn number(value: u64) -> Vec<u8> {

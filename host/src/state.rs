@@ -9,6 +9,7 @@ use wasmtime::{Memory, StoreLimits, TypedFunc};
 use crate::abi::{Status, StreamType};
 use crate::callouts::{CalloutOutcome, CalloutReply};
 use crate::config::VmConfig;
+use crate::filter_state::Declarations;
 use crate::http::LocalReply;
 use crate::log::{LogEntry, LogLevel, LogSource};
 use crate::metrics::MetricIds;
@@ -78,6 +79,8 @@ pub(crate) struct HostState {
     pub(crate) call_data: Vec<u8>,
     pub(crate) status: (u32, String),
     pub(crate) metric_ids: MetricIds,
+    /// What the root context declared of properties.
+    pub(crate) declarations: Declarations,
     pub(crate) streams: BTreeMap<u32, HttpStream>,
     pub(crate) moving: VecDeque<u32>,
     last_call: u32,
@@ -109,6 +112,7 @@ impl HostState {
             call_data: Vec::new(),
             status: (0, String::new()),
             metric_ids: MetricIds::default(),
+            declarations: Declarations::new(),
             streams: BTreeMap::new(),
             moving: VecDeque::new(),
             last_call: 0,

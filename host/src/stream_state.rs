@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::filter_state::{Declarations, FilterState};
 use crate::header_map::{HeaderMap, MapKind};
 use crate::http::{Forwarded, LocalReply, Outcome, Phase, Request, Response};
 use crate::side::{Side, Step};
@@ -26,7 +27,11 @@ pub(crate) struct HttpStream {
     pub(crate) response: Option<Side>,
     pub(crate) original: HeaderMap,
     pub(crate) properties: BTreeMap<Vec<String>, Vec<u8>>,
-    pub(crate) filter_state: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) filter_state: FilterState,
+    /// Declarations in the stream's own context. Envoy takes them, and looks only at the root context's.
+    pub(crate) declarations: Declarations,
+    /// How often a filter had the route of the request found anew.
+    pub(crate) route_cache_clears: usize,
     pub(crate) started_at: Duration,
     pub(crate) reply: Option<LocalReply>,
     /// What the client gets without the filter seeing it: a reply of the host itself.
@@ -50,7 +55,9 @@ impl HttpStream {
             request: side,
             response: None,
             properties: request.properties,
-            filter_state: BTreeMap::new(),
+            filter_state: FilterState::default(),
+            declarations: Declarations::new(),
+            route_cache_clears: 0,
             started_at,
             reply: None,
             direct: None,

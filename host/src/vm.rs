@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{StartError, StreamError};
+use crate::filter_state::PropertyType;
 use crate::header_map::HeaderMap;
 use crate::http::{Outcome, Request, Response};
 use crate::process::{Process, lock};
@@ -152,8 +153,22 @@ impl Stream {
     /// What the filter stored under this name with `proxy_set_property`.
     #[must_use]
     pub fn property(&self, name: impl AsRef<[u8]>) -> Option<Vec<u8>> {
-        self.look(|stream| stream.filter_state.get(name.as_ref()).cloned())
+        self.look(|stream| stream.filter_state.value(name.as_ref()).map(<[u8]>::to_vec))
             .flatten()
+    }
+
+    /// The type of what the filter stored under this name, as others see it in the filter state.
+    #[must_use]
+    pub fn property_type(&self, name: impl AsRef<[u8]>) -> Option<PropertyType> {
+        self.look(|stream| stream.filter_state.kind(name.as_ref()))
+            .flatten()
+    }
+
+    /// How often the filter called `clear_route_cache`, so that Envoy finds the request's route anew.
+    #[must_use]
+    pub fn route_cache_clears(&self) -> usize {
+        self.look(|stream| stream.route_cache_clears)
+            .unwrap_or_default()
     }
 
     /// The response code details, once there are any.

@@ -130,7 +130,7 @@ impl Bench<'_> {
         }
         match check_audience(&part.audiences, claims)
             .and_then(|()| part.demands.check(claims))
-            .and_then(|()| identity(claims, &part.handling.claim_headers))
+            .and_then(|()| identity(token, claims, &part.handling))
         {
             Ok(identity) => Verdict::Accepted(identity),
             Err(denial) => Verdict::Refused(denial),

@@ -7,8 +7,7 @@ use core::fmt;
 
 use super::claim_text::ClaimProblem;
 use crate::claim_path::ClaimPath;
-use crate::config::TokenSource;
-use crate::config::{ClaimCondition, ClaimTest};
+use crate::config::{ClaimCondition, ClaimTest, ForwardTarget, TokenSource};
 use crate::jose::{Algorithm, Segment, StringClaim, TimeClaim, TokenError};
 use crate::matching::Rule;
 use crate::path::PathError;
@@ -52,6 +51,11 @@ pub struct HeaderEdits {
     pub remove: Vec<Vec<u8>>,
     /// Headers to set, each to this one value: names in lower case, values without control characters.
     pub set: Vec<(String, Vec<u8>)>,
+    /// What to keep as the proxy's filter state: keys without Envoy's prefix `wasm.`, values without control
+    /// characters.
+    pub filter_state: Vec<(String, Vec<u8>)>,
+    /// Whether the proxy has to find its route anew, after all else.
+    pub clear_route_cache: bool,
 }
 
 /// The header by which a service learns what a rule that only reports would have done. It is removed from every
@@ -88,10 +92,10 @@ pub enum Denial {
         /// Which, from the policy.
         source: TokenSource,
     },
-    /// Two accepted tokens say different things about a header.
+    /// Two accepted tokens say different things about a header or a filter state.
     TokensDisagree {
-        /// The header, from the policy.
-        header: String,
+        /// What it is about, from the policy.
+        target: ForwardTarget,
     },
     /// The token cannot be read.
     Token(TokenError),
@@ -345,11 +349,8 @@ impl fmt::Display for Denial {
                     "{source} stands more than once, or where only some services see it"
                 )
             }
-            Self::TokensDisagree { header } => {
-                write!(
-                    f,
-                    "two tokens say different things for the header `{header}`"
-                )
+            Self::TokensDisagree { target } => {
+                write!(f, "two tokens say different things for {target}")
             }
             Self::Token(error) => error.fmt(f),
             Self::IssuerUnknown { iss: Some(iss) } => {

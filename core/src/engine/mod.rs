@@ -264,6 +264,9 @@ pub struct Engine {
     sources: Vec<Source>,
     /// The headers that carry claims anywhere, folded (see [`crate::request::fold_header_name`]) and sorted.
     protected: Vec<Vec<u8>>,
+    filter_state_keys: Vec<String>,
+    /// Whether any provider or rule has the proxy find its route anew.
+    routes_by_claims: bool,
     waiting: BTreeMap<RequestId, Waiting>,
     waiting_bytes: usize,
     decided: VecDeque<(RequestId, Decision)>,
@@ -310,10 +313,7 @@ impl Engine {
                 now.after(longest_wait(plan, &self.providers, &self.sources))
             }
             Some(_) => {
-                let edits = HeaderEdits {
-                    remove: self.identity_headers(request),
-                    ..HeaderEdits::default()
-                };
+                let edits = self.stripped(request);
                 return Some(Decision::of(Some(rule), Outcome::Allow(edits)));
             }
         };
@@ -420,23 +420,31 @@ impl Engine {
         app.is_some_and(|app| app.bypass_cors_preflight) && request.is_cors_preflight()
     }
 
-    /// The headers of a request that a service might take for the verified identity, whatever app it is
-    /// for: services trust them by name, and may be reached by more than one path.
-    fn identity_headers(&self, request: &Request<'_>) -> Vec<Vec<u8>> {
-        spellings(request, |name| {
+    /// The edits that every request gets: without the headers that a service might take for the verified
+    /// identity, whatever app it is for, since services trust them by name, and may be reached by more than
+    /// one path. Where routes depend on them, the proxy may have taken its route by a header of the client's.
+    fn stripped(&self, request: &Request<'_>) -> HeaderEdits {
+        let remove = spellings(request, |name| {
             self.protected
                 .binary_search_by(|protected| protected.as_slice().cmp(name))
                 .is_ok()
-        })
+        });
+        HeaderEdits {
+            clear_route_cache: self.routes_by_claims && !remove.is_empty(),
+            remove,
+            ..HeaderEdits::default()
+        }
+    }
+
+    /// The keys under which anything may be kept as the proxy's filter state, in order.
+    pub fn filter_state_keys(&self) -> &[String] {
+        &self.filter_state_keys
     }
 
     fn decide_unmatched(&self, request: &Request<'_>) -> Decision {
         let outcome = match self.unmatched {
             crate::config::Unmatched::Deny => Outcome::Deny(Denial::NoAppMatched),
-            crate::config::Unmatched::Allow => Outcome::Allow(HeaderEdits {
-                remove: self.identity_headers(request),
-                ..HeaderEdits::default()
-            }),
+            crate::config::Unmatched::Allow => Outcome::Allow(self.stripped(request)),
         };
         Decision::of(None, outcome)
     }
@@ -510,10 +518,7 @@ impl Engine {
         plan: &Plan,
         weighed: Result<Granted, Denial>,
     ) -> Decision {
-        let mut edits = HeaderEdits {
-            remove: self.identity_headers(request),
-            ..HeaderEdits::default()
-        };
+        let mut edits = self.stripped(request);
         let report = match (&weighed, plan.enforcement) {
             (_, Enforcement::Deny) => None,
             (Ok(_), Enforcement::Report) => Some(String::from("allow")),
@@ -526,7 +531,7 @@ impl Engine {
                 let removal = removal::removal(request, plan.sources(&granted.consumed));
                 edits.remove.extend(removal.remove);
                 edits.set.extend(removal.set);
-                edits.set.extend(granted.identity.into_headers());
+                granted.identity.apply(&mut edits);
                 None
             }
             Err(denial) if report.is_none() => return Decision::denied(Some(rule), denial),

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use super::authorize::Demands;
 use super::decision::{Denial, ProviderIndex};
 use super::mutate::Identity;
+use super::setup::has_one_value_for_each_target;
 use crate::config::{
     Enforcement, Handling, JwtAuth, MAX_REQUIREMENT_DEPTH, Requirement, TokenSource,
 };
@@ -74,6 +75,8 @@ pub(super) enum PlanError {
     Empty,
     /// It is nested deeper than [`MAX_REQUIREMENT_DEPTH`].
     TooDeep,
+    /// Two values would go into one header or filter state.
+    TwoValues,
 }
 
 /// What became of one token.
@@ -379,6 +382,9 @@ impl Builder<'_> {
             others => others.to_vec(),
         };
         let handling = handling.merged(self.rule);
+        if !has_one_value_for_each_target(&handling) {
+            return Err(PlanError::TwoValues);
+        }
         let node = Node::Use(UseIndex(self.uses.len()));
         self.uses.push(Use {
             provider: ProviderIndex(provider),

@@ -18,7 +18,8 @@ use super::requirement::{Plan, PlanError};
 use super::source::Source;
 use super::{Access, App, AppRoute, Engine, Provider, ProviderKeys, SourceIndex};
 use crate::config::{
-    self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, Handling, KeySource, PathKind,
+    self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, ForwardTarget, ForwardedClaim,
+    Handling, KeySource, MAX_FILTER_STATE_KEY_BYTES, PathKind,
 };
 use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError};
 use crate::matching::{Matcher, MatcherError};
@@ -192,7 +193,7 @@ pub(super) fn build(
         check_replies(&app.slug, app.replies.as_ref())?;
     }
     check_replies("replies", config.replies.as_ref())?;
-    let protected = identity_headers(&handling, &config.apps)?;
+    let forwarding = Forwarding::of(&handling, &config.apps)?;
     let matcher = Matcher::new(&config.apps).map_err(|(app, error)| SetupError::Matching {
         app: config
             .apps
@@ -206,7 +207,9 @@ pub(super) fn build(
         unmatched: config.unmatched,
         replies: config.replies.unwrap_or_default(),
         token_parameters,
-        protected,
+        protected: forwarding.headers,
+        filter_state_keys: forwarding.filter_state_keys,
+        routes_by_claims: forwarding.clears_route_cache,
         apps: apps
             .map(|app| read_app(app, &handling))
             .collect::<Result<_, _>>()?,
@@ -410,33 +413,93 @@ fn is_header_name(name: &str) -> bool {
             .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
 }
 
-/// Every header that carries a claim anywhere, folded, in order.
-fn identity_headers(
-    providers: &[(Handling, Vec<String>)],
-    apps: &[config::App],
-) -> Result<Vec<Vec<u8>>, SetupError> {
-    let rules = apps.iter().flat_map(|app| {
-        core::iter::once(&app.auth)
-            .chain(app.routes.iter().map(|route| &route.auth))
-            .filter_map(|auth| match auth {
-                Auth::Jwt(auth) => Some(&auth.handling),
-                Auth::None => None,
-            })
-    });
-    let handlings = providers.iter().map(|(handling, _)| handling).chain(rules);
-    let mut names = Vec::from([fold_header_name(REPORT_HEADER)]);
-    for entry in handlings.flat_map(|handling| &handling.claim_headers) {
-        if !is_header_name(&entry.header) {
-            return Err(SetupError::Inconsistent {
-                place: entry.claim.clone(),
-                problem: "is forwarded in something that is no header name",
-            });
+/// A key of filter state: nothing that a formatter of an access log would take for its own.
+fn is_filter_state_key(key: &str) -> bool {
+    (1..=MAX_FILTER_STATE_KEY_BYTES).contains(&key.len())
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+/// What the configuration passes on, all in all.
+struct Forwarding {
+    /// Every header that carries something verified anywhere, folded, in order.
+    headers: Vec<Vec<u8>>,
+    /// Every key of filter state, in order.
+    filter_state_keys: Vec<String>,
+    clears_route_cache: bool,
+}
+
+impl Forwarding {
+    fn of(providers: &[(Handling, Vec<String>)], apps: &[config::App]) -> Result<Self, SetupError> {
+        let rules = apps.iter().flat_map(|app| {
+            core::iter::once(&app.auth)
+                .chain(app.routes.iter().map(|route| &route.auth))
+                .filter_map(|auth| match auth {
+                    Auth::Jwt(auth) => Some(&auth.handling),
+                    Auth::None => None,
+                })
+        });
+        let mut all = Self {
+            headers: Vec::from([fold_header_name(REPORT_HEADER)]),
+            filter_state_keys: Vec::new(),
+            clears_route_cache: false,
+        };
+        for handling in providers.iter().map(|(handling, _)| handling).chain(rules) {
+            all.clears_route_cache |= handling.clear_route_cache == Some(true);
+            for (target, _) in forwarded(handling) {
+                all.add(target)?;
+            }
         }
-        names.push(fold_header_name(&entry.header));
+        all.headers.sort_unstable();
+        all.headers.dedup();
+        all.filter_state_keys.sort_unstable();
+        all.filter_state_keys.dedup();
+        Ok(all)
     }
-    names.sort_unstable();
-    names.dedup();
-    Ok(names)
+
+    fn add(&mut self, target: &ForwardTarget) -> Result<(), SetupError> {
+        let problem = match target {
+            ForwardTarget::Header(name) if is_header_name(name) => {
+                self.headers.push(fold_header_name(name));
+                return Ok(());
+            }
+            ForwardTarget::FilterState(key) if is_filter_state_key(key) => {
+                self.filter_state_keys.push(key.clone());
+                return Ok(());
+            }
+            ForwardTarget::Header(_) => "is no header that something can be passed on in",
+            ForwardTarget::FilterState(_) => "is no key of filter state",
+        };
+        let (ForwardTarget::Header(place) | ForwardTarget::FilterState(place)) = target;
+        Err(SetupError::Inconsistent {
+            place: place.clone(),
+            problem,
+        })
+    }
+}
+
+/// Where something goes, and of which claim; `None` is the payload.
+fn forwarded(
+    handling: &Handling,
+) -> impl Iterator<Item = (&ForwardTarget, Option<&ForwardedClaim>)> {
+    let claims = handling.forward_claims.iter();
+    let payload = handling.forward_payload.iter();
+    claims
+        .map(|claim| (&claim.to, Some(claim)))
+        .chain(payload.map(|payload| (&payload.to, None)))
+}
+
+/// Whether no two values go to one place.
+pub(super) fn has_one_value_for_each_target(handling: &Handling) -> bool {
+    let mut seen: BTreeMap<ForwardTarget, Option<&ForwardedClaim>> = BTreeMap::new();
+    forwarded(handling).all(|(target, claim)| {
+        let twin = seen.insert(target.folded(), claim);
+        twin.is_none_or(|twin| match (twin, claim) {
+            (Some(twin), Some(claim)) => twin.claim == claim.claim && twin.format == claim.format,
+            _ => false,
+        })
+    })
 }
 
 fn read_app(app: config::App, providers: &[(Handling, Vec<String>)]) -> Result<App, SetupError> {
@@ -476,6 +539,7 @@ fn read_access(
                 PlanError::Demand(problem) => problem,
                 PlanError::UnknownProvider => "names a provider that does not exist",
                 PlanError::Empty => "names no provider",
+                PlanError::TwoValues => "passes on two values in one place",
                 PlanError::TooDeep => "has a requirement that is nested too deep",
             },
         })

@@ -191,6 +191,12 @@ impl<'t> UntrustedToken<'t> {
         Claims::parse(&self.payload)
     }
 
+    /// The payload as it was sent: base64url, not empty.
+    pub fn payload_segment(&self) -> &'t [u8] {
+        let mut segments = self.signing_input.splitn(2, |byte| *byte == b'.');
+        segments.nth(1).unwrap_or_default()
+    }
+
     pub(super) fn signature(&self) -> &[u8] {
         &self.signature
     }

@@ -1,27 +1,23 @@
 //! Who may pass: the `auth` of an app or a route.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::compiler::{Compiler, is_one_of};
 use super::demand::Scopes;
-use super::diagnostic::{Code, Diagnostic, quote, quote_list};
-use super::http;
+use super::diagnostic::{Code, Diagnostic, quote_list};
 use super::node::Node;
 use super::requirement::{fill_audiences, leaves};
 use super::source::{self, AuthType, Mode};
 use crate::config::{self, Enforcement, Requirement};
-use crate::json::Span;
-use crate::request::fold_header_name;
 
 /// The fields of `auth` that are not a provider's.
 const AUTH_FIELDS: [&str; 5] = ["auth_type", "required", "mode", "providers", "requirement"];
 
 /// The fields of a provider that may stand beside `providers` or `requirement`.
-const RULE_FIELDS: [&str; 8] = [
+const RULE_FIELDS: [&str; 11] = [
     "audience",
     "audiences",
     "token_sources",
@@ -29,7 +25,10 @@ const RULE_FIELDS: [&str; 8] = [
     "required_scopes",
     "any_scope",
     "forward_claims_as_headers",
+    "forward_claims",
+    "forward_payload",
     "forward_token",
+    "clear_route_cache",
 ];
 
 impl Compiler<'_> {
@@ -95,7 +94,7 @@ impl Compiler<'_> {
             handling,
         };
         let has_audiences = self.has_needed_audiences(node, &auth);
-        let has_no_twins = self.report_claim_header_twins(node, &auth);
+        let has_no_twins = self.report_twins_of_providers(node, &auth);
         if !has_audiences || !has_no_twins {
             return None;
         }
@@ -168,7 +167,9 @@ impl Compiler<'_> {
     ) -> Option<config::Handling> {
         let required_claims = self.required_claims(node, &provider.required_claims);
         let scopes = self.scopes(node, provider);
-        let claim_headers = self.claim_headers(node, provider);
+        let forward_claims = self.forward_claims(node, provider);
+        let forward_payload = self.forward_payload(node, provider);
+        let has_no_twins = self.report_twins(node);
         let token_sources = self.token_sources(node, provider.token_sources.as_deref());
         let Scopes {
             all: required_scopes,
@@ -179,94 +180,12 @@ impl Compiler<'_> {
             required_claims: required_claims?,
             required_scopes,
             any_scope,
-            claim_headers: claim_headers?,
+            forward_claims: forward_claims?,
             forward_token: provider.forward_token,
+            forward_payload: forward_payload?,
+            clear_route_cache: provider.clear_route_cache,
         })
-    }
-
-    fn claim_headers(
-        &mut self,
-        node: &Node<'_, '_>,
-        provider: &source::Provider,
-    ) -> Option<Vec<config::ClaimHeader>> {
-        let Some(map) = node.field("forward_claims_as_headers") else {
-            return Some(Vec::new());
-        };
-        let mut headers: BTreeMap<Vec<u8>, Span> = BTreeMap::new();
-        let mut claims = BTreeMap::new();
-        let mut is_valid = true;
-        for (member, field) in map.members().iter().zip(map.children()) {
-            is_valid &= self.is_claim_name(&field, &member.name, member.name_span);
-            let Some(text) = provider.forward_claims_as_headers.get(member.name.as_ref()) else {
-                continue;
-            };
-            let Some(header) = self.parsed(&field, text, http::parse_claim_header) else {
-                is_valid = false;
-                continue;
-            };
-            match headers.get(&fold_header_name(&header)) {
-                None => {
-                    headers.insert(fold_header_name(&header), field.span());
-                    claims.insert(member.name.as_ref(), header);
-                }
-                Some(first) => {
-                    let message = format!("two claims go into the header {}", quote(text));
-                    let error = Diagnostic::error(
-                        Code::Duplicate,
-                        field.span(),
-                        field.path(),
-                        message,
-                    )
-                    .with_place(*first, "the first is here")
-                    .with_hint(
-                        "services take names that differ only in case, `_` and `-` for the same",
-                    );
-                    self.found.push(error);
-                    is_valid = false;
-                }
-            }
-        }
-        let headers = claims
-            .into_iter()
-            .map(|(claim, header)| config::ClaimHeader {
-                claim: claim.into(),
-                header,
-            });
-        is_valid.then(|| headers.collect())
-    }
-
-    /// Whether no header gets one claim from a provider and another from the rule; one that does is reported.
-    fn report_claim_header_twins(&mut self, node: &Node<'_, '_>, auth: &config::JwtAuth) -> bool {
-        let Some(map) = node.field("forward_claims_as_headers") else {
-            return true;
-        };
-        let mut twins = Vec::new();
-        for part in leaves(&auth.requirement) {
-            let Some(provider) = self.provider_at(part.index) else {
-                continue;
-            };
-            for own in &auth.handling.claim_headers {
-                let is_twin = |other: &&config::ClaimHeader| {
-                    other.claim != own.claim
-                        && fold_header_name(&other.header) == fold_header_name(&own.header)
-                };
-                if let Some(other) = provider.handling.claim_headers.iter().find(is_twin) {
-                    let message = format!(
-                        "the provider {} puts the claim {} into the header {} already",
-                        quote(&provider.name),
-                        quote(&other.claim),
-                        quote(&own.header),
-                    );
-                    twins.push((own.claim.clone(), message));
-                }
-            }
-        }
-        for (claim, message) in &twins {
-            if let Some(field) = map.field(claim) {
-                self.error(Code::Duplicate, &field, message.clone(), None);
-            }
-        }
-        twins.is_empty()
+        .filter(|_| has_no_twins)
     }
 
     /// Whether somebody says for whom tokens have to be, where a profile needs it; what is missing is reported.
@@ -284,7 +203,7 @@ impl Compiler<'_> {
         lacking.is_empty()
     }
 
-    fn provider_at(&self, index: u32) -> Option<&config::Provider> {
+    pub(super) fn provider_at(&self, index: u32) -> Option<&config::Provider> {
         self.providers.get(usize::try_from(index).ok()?)
     }
 

@@ -194,6 +194,7 @@ fn reserved(name: &str) -> Option<&'static str> {
         | "x-forwarded-client-cert"
         | "x-real-ip"
         | "x-request-id" => "the proxy sets it itself",
+        "x-nexus-report" => "the filter itself sets it",
         _ if name.starts_with("x-envoy-") => "Envoy takes its orders from it",
         _ => return None,
     })

@@ -17,6 +17,7 @@ mod demand;
 mod diagnostic;
 mod discovery;
 mod form;
+mod forward;
 mod http;
 mod keys;
 mod node;

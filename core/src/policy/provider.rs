@@ -113,6 +113,7 @@ impl Compiler<'_> {
                 handling: config::Handling {
                     // A provider that says no says nothing.
                     forward_token: provider.forward_token.filter(|forward| *forward),
+                    clear_route_cache: provider.clear_route_cache.filter(|clear| *clear),
                     ..handling?
                 },
             },

@@ -30,6 +30,8 @@ const SECTIONS: &[(&str, &str, &str)] = &[
     ("Replies", "replies", "Replies"),
     ("StatusReply", "reply-to-a-status", "Reply to a status"),
     ("Redirect", "redirect", "Redirect"),
+    ("ForwardedClaim", "forwarded-claim", "Forwarded claim"),
+    ("ForwardedPayload", "forwarded-payload", "Forwarded payload"),
 ];
 
 /// The reference: a table of the fields of each object, with type, range, default and meaning. The same

@@ -18,7 +18,7 @@ use serde::de::IgnoredAny;
 
 pub use replies::{DEFAULT_REDIRECT_STATUS, Redirect, Replies, StatusReply};
 
-use crate::config::{MAX_TEXT_MATCH_BYTES, RouteOrder, Unmatched};
+use crate::config::{ClaimFormat, MAX_TEXT_MATCH_BYTES, RouteOrder, Unmatched};
 use crate::jose::Algorithm;
 use crate::revocation::MAX_ISSUED_BEFORE;
 
@@ -231,8 +231,9 @@ pub enum AuthType {
 
 /// Who may pass. The providers are named by `providers` or `requirement`, or the fields of one stand here themselves.
 /// Beside `providers` or `requirement`, of a provider's fields, only those may stand that say what is done with a
-/// token: `audience` and `audiences`, `token_sources` and `forward_token`, which then replace those of the providers,
-/// and `required_claims`, `required_scopes`, `any_scope` and `forward_claims_as_headers`, which are added to theirs.
+/// token: `audience` and `audiences`, `token_sources`, `forward_token`, `forward_payload` and `clear_route_cache`, which
+/// then replace those of the providers, and `required_claims`, `required_scopes`, `any_scope`, `forward_claims`
+/// and `forward_claims_as_headers`, which are added to theirs.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
@@ -446,6 +447,20 @@ pub struct Provider {
     #[serde(default)]
     #[schemars(extend("default" = {}))]
     pub forward_claims_as_headers: BTreeMap<String, String>,
+    /// Claims that are passed on, each to the service as a header or to the proxy as filter state. It says more than
+    /// `forward_claims_as_headers` and may stand beside it. The headers are removed from every inbound request first, as
+    /// those are. A claim that is absent, `null` or empty is not passed on.
+    #[serde(default)]
+    #[schemars(extend("default" = []))]
+    pub forward_claims: Vec<ForwardedClaim>,
+    /// Where the whole payload of the token goes. A header that carries it is removed from every inbound request first.
+    pub forward_payload: Option<ForwardedPayload>,
+    /// Whether the proxy finds its route anew once a token was accepted, so that routes can be chosen by headers or filter
+    /// state that carry claims. Once any provider or rule of the policy says so, the proxy finds its route anew as well for
+    /// every request from which a forged header was removed. Envoy does it by its function `clear_route_cache`, or, before
+    /// 1.33, by itself whenever headers change.
+    #[schemars(extend("default" = false))]
+    pub clear_route_cache: Option<bool>,
     /// Whether the service gets the token itself. Otherwise it is removed from the request once it is verified.
     #[schemars(extend("default" = false))]
     pub forward_token: Option<bool>,
@@ -649,6 +664,38 @@ pub enum ClaimPath {
     Name(String),
     /// the name of a top-level claim, then that of a member of it, and so on: `["realm_access", "roles"]`
     Path(#[schemars(length(min = 1))] Vec<String>),
+}
+
+/// A claim that is passed on: exactly one of `header` and `filter_state` says where to.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardedClaim {
+    /// The claim that is passed on; it may go to several places, by an entry for each.
+    pub claim: ClaimPath,
+    /// The header for the service: letters, digits, `-` and `_`.
+    pub header: Option<String>,
+    /// The key of the proxy's filter state, where later filters and access logs find the text of the claim: in Envoy as
+    /// `wasm.` and this key, such as `%FILTER_STATE(wasm.user:PLAIN)%` in an access log or `filter_state["wasm.user"]`
+    /// in a CEL expression. Letters, digits, `.`, `-` and `_`, at most 63.
+    pub filter_state: Option<String>,
+    /// How the value is written. In no format may the text be longer than 8 KiB; a token with such a claim is refused
+    /// with 403.
+    #[serde(default)]
+    #[schemars(extend("default" = "text"))]
+    pub format: ClaimFormat,
+}
+
+/// Where the payload of a token goes: exactly one of `header` and `filter_state`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardedPayload {
+    /// The header for the service, which gets the payload in base64url, as it stands in the token.
+    pub header: Option<String>,
+    /// The key of the proxy's filter state, which gets the payload as JSON text without white space.
+    pub filter_state: Option<String>,
+    /// For `header`: whether base64url ends in `=` where its length is no multiple of four.
+    #[schemars(extend("default" = false))]
+    pub padding: Option<bool>,
 }
 
 /// A JWK set inside a policy. Its content is read by the reader of key sets, not by serde.

@@ -47,8 +47,8 @@ fn the_app_document_that_the_project_starts_from_compiles_as_it_stands() {
             r#""keys":{"remote":{"url":"https://your-sso-provider.com/.well-known/jwks.json","#,
             r#""cluster":"your-sso-provider.com","scheme":"https","authority":"your-sso-provider.com","#,
             r#""path":"/.well-known/jwks.json","timeout_ms":5000,"max_stale_secs":86400}},"#,
-            r#""handling":{"required_claims":["sub","email"],"claim_headers":["#,
-            r#"{"claim":"email","header":"x-user-email"},{"claim":"sub","header":"x-user-id"}]}}],"#,
+            r#""handling":{"required_claims":["sub","email"],"forward_claims":["#,
+            r#"{"claim":"email","to":{"header":"x-user-email"}},{"claim":"sub","to":{"header":"x-user-id"}}]}}],"#,
             r#""apps":[{"slug":"my-sso-app","hosts":["*"],"path":"/my-app","#,
             r#""auth":{"jwt":{"requirement":{"provider":{"index":0}}}}}],"unmatched":"deny"}"#,
             "\n"
@@ -429,11 +429,11 @@ fn named_providers_are_shared_and_only_used_ones_are_kept() {
     assert_eq!(one.handling.forward_token, Some(true));
     let headers: Vec<_> = one
         .handling
-        .claim_headers
+        .forward_claims
         .iter()
-        .map(|entry| (entry.claim.as_str(), entry.header.as_str()))
+        .map(|entry| format!("{} to {}", entry.claim, entry.to))
         .collect();
-    assert_eq!(headers, [("a", "x-a"), ("b", "x_b")]);
+    assert_eq!(headers, ["a to the header `x-a`", "b to the header `x_b`"]);
     assert_eq!(jwt(&config.apps[0].routes[0].auth).requirement, asks(2, ""));
     assert_eq!(jwt(&config.apps[1].auth).requirement, asks(1, ""));
 

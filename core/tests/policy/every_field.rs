@@ -87,6 +87,21 @@ fn policy(owner: &str, member: &str, value: &Value) -> (Value, &'static str) {
         "Replies" => ("/replies", "replies."),
         "StatusReply" => ("/replies/by_status/401", "replies.by_status.401."),
         "Redirect" => ("/replies/redirect", "replies.redirect."),
+        "ForwardedClaim" => {
+            policy["providers"]["idp"]["forward_claims"] =
+                json!([{"claim": "sub", "header": "x-sub"}]);
+            (
+                "/providers/idp/forward_claims/0",
+                "providers.idp.forward_claims[0].",
+            )
+        }
+        "ForwardedPayload" => {
+            policy["providers"]["idp"]["forward_payload"] = json!({"header": "x-payload"});
+            (
+                "/providers/idp/forward_payload",
+                "providers.idp.forward_payload.",
+            )
+        }
         other => panic!("{other}: an object that this test does not know"),
     };
     policy.pointer_mut(pointer).unwrap()[member] = value.clone();

@@ -81,6 +81,11 @@ fn check(name: &str) {
 }
 
 #[test]
+fn what_is_passed_on() {
+    check("forward.txt");
+}
+
+#[test]
 fn texts_that_are_not_json() {
     check("syntax.txt");
 }

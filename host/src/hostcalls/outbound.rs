@@ -7,6 +7,7 @@ use crate::call::{Answer, Call};
 use crate::callouts::{Callout, Dispatch, ReplyHandle};
 use crate::header_map::{HeaderMap, MapKind};
 use crate::inbox::CallId;
+use crate::protobuf;
 use crate::state::{HostState, PendingCall};
 
 #[expect(clippy::too_many_arguments, reason = "the ABI has them")]
@@ -161,10 +162,10 @@ fn open_grpc(call: &mut Call<'_>, service: (u32, u32), others: &[(u32, u32)]) ->
     for (pointer, length) in others {
         call.read(*pointer, *length)?;
     }
-    let fields = protobuf_fields(&service);
+    let fields = protobuf::fields(&service);
     Err(match fields {
         // `envoy_grpc` and `google_grpc`, the two kinds of target.
-        Some(fields) if fields.iter().any(|field| matches!(field, 1 | 2)) => {
+        Some(fields) if fields.iter().any(|(number, _)| matches!(number, 1 | 2)) => {
             Status::InternalFailure
         }
         Some(_) => Status::BadArgument,
@@ -209,57 +210,3 @@ pub(super) fn grpc_end(_call: &mut Call<'_>, token: u32) -> Answer {
 const GRPC_KIND: u32 = 0b11;
 const GRPC_CALL: u32 = 1;
 const GRPC_STREAM: u32 = 2;
-
-/// The numbers of the top-level fields of a protobuf message, or `None` if the bytes are not one.
-fn protobuf_fields(mut bytes: &[u8]) -> Option<Vec<u64>> {
-    let mut fields = Vec::new();
-    while !bytes.is_empty() {
-        let tag = take_varint(&mut bytes)?;
-        let length = match tag & 7 {
-            0 => {
-                take_varint(&mut bytes)?;
-                0
-            }
-            1 => 8,
-            2 => usize::try_from(take_varint(&mut bytes)?).ok()?,
-            5 => 4,
-            _ => return None,
-        };
-        bytes = bytes.get(length..)?;
-        if tag >> 3 == 0 {
-            return None;
-        }
-        fields.push(tag >> 3);
-    }
-    Some(fields)
-}
-
-fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7F) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn protobuf_is_told_from_a_cluster_name() {
-        assert_eq!(protobuf_fields(b""), Some(vec![]));
-        assert_eq!(protobuf_fields(b"\x0a\x02\x0a\x00"), Some(vec![1]));
-        assert_eq!(protobuf_fields(b"grpc-backend"), None);
-        assert_eq!(protobuf_fields(b"\x0a\x05ab"), None);
-        assert_eq!(
-            protobuf_fields(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
-            None
-        );
-    }
-}

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use crate::abi::Status;
 use crate::call::{Answer, Call, Fault};
+use crate::filter_state;
 use crate::log::{LogLevel, LogSource};
 use crate::metrics::MetricKind;
+use crate::process::ForeignFunction;
 use crate::properties;
-use crate::state::{Deferred, RootLife, Tick};
+use crate::state::{Deferred, HostState, RootLife, Tick};
 
 pub(super) fn log(call: &mut Call<'_>, level: u32, text: u32, length: u32) -> Answer {
     let level = LogLevel::from_guest(level).ok_or(Status::BadArgument)?;
@@ -62,9 +64,10 @@ pub(super) fn set_property(
 ) -> Answer {
     let path = call.read(path, length)?;
     let value = call.read(value, value_length)?;
-    let stream = call.state_mut().stream_mut().ok_or(Status::NotFound)?;
-    stream.filter_state.insert(path, value);
-    Ok(())
+    let state = call.state_mut();
+    let declaration = state.declarations.get(&path).copied().unwrap_or_default();
+    let stream = state.stream_mut().ok_or(Status::NotFound)?;
+    Ok(stream.filter_state.set(path, value, declaration)?)
 }
 
 pub(super) fn set_effective_context(call: &mut Call<'_>, context: u32) -> Answer {
@@ -104,21 +107,50 @@ pub(super) fn call_foreign_function(
     let name = call.read_text(name, name_length)?;
     let argument = call.read(argument, argument_length)?;
     let process = call.state().process.clone();
-    let function = process
-        .foreign_functions
-        .get(&name)
-        .ok_or(Status::NotFound)?;
-    let outcome = function(&argument);
-    let result = outcome.as_deref().unwrap_or_default();
+    let outcome = match process.foreign_functions.get(&name) {
+        Some(ForeignFunction::Own(function)) => function(&argument).map(Some),
+        Some(ForeignFunction::ClearRouteCache) => {
+            clear_route_cache(call.state_mut());
+            Ok(None)
+        }
+        Some(ForeignFunction::DeclareProperty) => {
+            declare_property(call.state_mut(), &argument).map(|()| None)
+        }
+        None => return Err(Status::NotFound.into()),
+    };
+    let result = match &outcome {
+        Ok(Some(result)) => Some(result.as_slice()),
+        Ok(None) => None,
+        Err(_) => Some(&[][..]),
+    };
     // A caller that gives no place for the result does not want it.
     if result_at != 0 {
-        let pointer = call.place(result)?;
+        let pointer = match result {
+            Some(result) => call.place(result)?,
+            None => 0,
+        };
         call.write_u32(result_at, pointer)?;
     }
     if length_at != 0 {
-        call.write_length(length_at, result.len())?;
+        call.write_length(length_at, result.unwrap_or_default().len())?;
     }
     outcome.map(drop).map_err(Fault::Status)
+}
+
+/// Of a context that is no stream's there is no route; Envoy says so to nobody.
+fn clear_route_cache(state: &mut HostState) {
+    if let Some(stream) = state.stream_mut() {
+        stream.route_cache_clears += 1;
+    }
+}
+
+/// It is the context whose callback runs that declares, whatever the effective one.
+fn declare_property(state: &mut HostState, argument: &[u8]) -> Result<(), Status> {
+    let declarations = match state.streams.get_mut(&state.current) {
+        Some(stream) => &mut stream.declarations,
+        None => &mut state.declarations,
+    };
+    filter_state::declare(declarations, argument)
 }
 
 pub(super) fn define_metric(

@@ -10,7 +10,7 @@ use nexus_host::{
 pub(crate) const START: Duration = Duration::from_secs(1_700_000_000);
 
 /// The bytes of a module: the prelude, and `body`, in which `@"text"` stands for two constants, the address and the
-/// length of the text. In a text, `\0` is a NUL and `\n` the end of a line.
+/// length of the text. In a text, `\0` is a NUL, `\n` the end of a line and `\x1f` that byte.
 pub(crate) fn wasm(body: &str) -> Vec<u8> {
     let mut code = String::new();
     let mut data = String::new();
@@ -18,13 +18,13 @@ pub(crate) fn wasm(body: &str) -> Vec<u8> {
     let mut rest = body;
     while let Some((before, text)) = rest.split_once("@\"") {
         let (text, after) = text.split_once('"').expect("a text ends");
-        let length = text.replace("\\0", "0").replace("\\n", "n").len();
+        let length = text.len() - text.matches('\\').count() - 2 * text.matches("\\x").count();
         code.push_str(&format!(
             "{before}(i32.const {address}) (i32.const {length})"
         ));
         data.push_str(&format!(
             "(data (i32.const {address}) \"{}\")",
-            text.replace("\\0", "\\00")
+            text.replace("\\0", "\\00").replace("\\x", "\\")
         ));
         address += length;
         rest = after;

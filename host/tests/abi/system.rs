@@ -1,7 +1,8 @@
 //! Logs, metrics, properties, foreign functions.
 
 use nexus_host::{
-    FakeClock, LogLevel, LogSource, MetricValue, Proxy, Request, Response, Status, VmConfig,
+    FakeClock, LogLevel, LogSource, MetricValue, PropertyType, Proxy, Request, Response, Status,
+    VmConfig,
 };
 
 use crate::guest::{Bench, START, module};
@@ -261,4 +262,85 @@ fn foreign_functions_are_those_that_were_offered() {
         .map(|entry| entry.message)
         .collect();
     assert_eq!(lines, ["reverse=cba", "fails!4", "unknown!1", "unwanted=0"]);
+}
+
+#[test]
+fn properties_have_the_type_that_the_root_context_declared() {
+    let bench = Bench::new();
+    let vm = bench.start(
+        r#"(func (export "proxy_on_configure") (param i32 i32) (result i32)
+             (call $say_number @"text" (call $foreign @"declare_property" @"\x0a\x04text\x18\x01" (i32.const 0) (i32.const 0)))
+             (call $say_number @"again" (call $foreign @"declare_property" @"\x0a\x04text\x18\x01" (i32.const 0) (i32.const 0)))
+             (call $say_number @"fixed" (call $foreign @"declare_property" @"\x0a\x05fixed\x10\x01" (i32.const 0) (i32.const 0)))
+             (call $say_given @"broken" (call $foreign @"declare_property" @"text" (i32.const 16) (i32.const 20)))
+             (i32.const 1))
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (call $say_number @"late" (call $foreign @"declare_property" @"\x0a\x04late\x18\x01" (i32.const 0) (i32.const 0)))
+             (call $say_number @"set" (call $set_property @"text" @"1"))
+             (call $say_number @"set" (call $set_property @"text" @"2"))
+             (call $say_number @"set" (call $set_property @"fixed" @"1"))
+             (call $say_number @"set" (call $set_property @"fixed" @"2"))
+             (call $say_number @"set" (call $set_property @"late" @"1"))
+             (i32.const 0))"#,
+    );
+    assert_eq!(bench.lines(), ["text=0", "again=2", "fixed=0", "broken!2"]);
+    for _ in 0..2 {
+        let stream = vm.request(Request::get("a.test", "/"));
+        assert_eq!(
+            bench.lines(),
+            ["late=0", "set=0", "set=0", "set=0", "set=2", "set=0"],
+            "a read-only property is set once for each request"
+        );
+        let of = |name| (stream.property(name), stream.property_type(name));
+        assert_eq!(
+            of("text"),
+            (Some(b"2".to_vec()), Some(PropertyType::String))
+        );
+        assert_eq!(
+            of("fixed"),
+            (Some(b"1".to_vec()), Some(PropertyType::Bytes))
+        );
+        assert_eq!(
+            of("late"),
+            (Some(b"1".to_vec()), Some(PropertyType::Bytes)),
+            "what a stream's context declares counts nowhere"
+        );
+        assert_eq!(of("wasm.text"), (None, None));
+    }
+}
+
+#[test]
+fn clearing_of_the_route_cache_is_counted_for_the_effective_stream() {
+    let guest = r#"(func (export "proxy_on_configure") (param i32 i32) (result i32)
+             (call $say_number @"root" (call $foreign @"clear_route_cache" @"" (i32.const 0) (i32.const 0)))
+             (i32.const 1))
+           (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+             (call $say_given @"stream" (call $foreign @"clear_route_cache" @"" (i32.const 16) (i32.const 20)))
+             (i32.const 0))"#;
+    let bench = Bench::new();
+    let vm = bench.start(guest);
+    assert_eq!(
+        bench.lines(),
+        ["root=0"],
+        "without a stream nothing is done"
+    );
+    let stream = vm.request(Request::get("a.test", "/"));
+    assert_eq!(bench.lines(), ["stream="]);
+    assert_eq!(stream.route_cache_clears(), 1);
+
+    let older = Proxy::builder()
+        .without_foreign_function("clear_route_cache")
+        .build();
+    let vm = older
+        .start_vm(&module(guest), VmConfig::default())
+        .expect("the guest starts");
+    let stream = vm.request(Request::get("a.test", "/"));
+    let lines: Vec<String> = older
+        .log()
+        .take()
+        .into_iter()
+        .map(|entry| entry.message)
+        .collect();
+    assert_eq!(lines, ["root=1", "stream!1"]);
+    assert_eq!(stream.route_cache_clears(), 0);
 }

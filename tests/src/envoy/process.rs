@@ -86,6 +86,8 @@ pub struct AccessLogEntry {
     pub details: String,
     /// `%RESPONSE_FLAGS%`, `-` when there are none.
     pub flags: String,
+    /// The whole line, with what a test added to its format.
+    pub line: Value,
 }
 
 impl Envoy {
@@ -442,6 +444,7 @@ fn access_log_entry(line: &Value) -> Option<AccessLogEntry> {
         status: line["status"].as_u64()?,
         details: text("details")?,
         flags: text("flags")?,
+        line: line.clone(),
     })
 }
 

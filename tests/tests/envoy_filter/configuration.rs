@@ -131,9 +131,9 @@ fn bad_configurations() -> Vec<(&'static str, String, &'static str)> {
             "a pseudo-header for a claim",
             altered(|it| {
                 it["apps"][0]["auth"]["jwt"]["handling"] =
-                    json!({"claim_headers": [{"claim": "sub", "header": ":path"}]})
+                    json!({"forward_claims": [{"claim": "sub", "to": {"header": ":path"}}]})
             }),
-            "no header name",
+            "no header that something can be passed on in",
         ),
         (
             "a secret that is not passed on",

@@ -10,6 +10,7 @@ mod configuration;
 mod denials;
 mod environment;
 mod envoy_status;
+mod forwarding;
 mod headers;
 mod hostile;
 mod key_sources;

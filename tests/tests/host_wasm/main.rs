@@ -4,6 +4,7 @@
 //! whatever kind makes the filter trap or lets anybody pass who has no good token.
 
 mod fetching;
+mod forwarding;
 mod hostile;
 mod module;
 mod telling;

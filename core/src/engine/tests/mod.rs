@@ -244,9 +244,9 @@ fn config(keys: &Value) -> Value {
                 "requirement": { "provider": { "index": 0 } },
                 "handling": {
                     "required_claims": ["sub", "email"],
-                    "claim_headers": [
-                        { "claim": "sub", "header": "x-user-id" },
-                        { "claim": "email", "header": "x-user-email" },
+                    "forward_claims": [
+                        { "claim": "sub", "to": { "header": "x-user-id" } },
+                        { "claim": "email", "to": { "header": "x-user-email" } },
                     ],
                 },
             }},

@@ -153,7 +153,7 @@ fn claims_of_a_provider_and_of_a_rule_add_up() {
     let mut policy = config(&inline(&[1]));
     policy["providers"][0]["handling"] = json!({
         "required_claims": ["team"], "forward_token": true,
-        "claim_headers": [{ "claim": "team", "header": "x-team" }],
+        "forward_claims": [{ "claim": "team", "to": { "header": "x-team" } }],
     });
     let mut bed = Bed::new(policy);
     assert_eq!(code(bed.get(&good(1))), "claim_missing");

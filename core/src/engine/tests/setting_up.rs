@@ -11,7 +11,7 @@ fn refusal(config: &Value) -> String {
 
 #[test]
 fn what_the_engine_cannot_work_with_is_refused_by_name() {
-    let cases: [(&str, Value, &str); 13] = [
+    let cases: [(&str, Value, &str); 18] = [
         (
             "/nexus",
             json!(1),
@@ -51,9 +51,34 @@ fn what_the_engine_cannot_work_with_is_refused_by_name() {
             "`app` names a provider that does not exist",
         ),
         (
-            "/apps/0/auth/jwt/handling/claim_headers/0/header",
+            "/apps/0/auth/jwt/handling/forward_claims/0/to/header",
             json!(":path"),
-            "`sub` is forwarded in something that is no header name",
+            "`:path` is no header that something can be passed on in",
+        ),
+        (
+            "/apps/0/auth/jwt/handling/forward_claims/0/to",
+            json!({ "filter_state": "a:b" }),
+            "`a:b` is no key of filter state",
+        ),
+        (
+            "/apps/0/auth/jwt/handling/forward_payload",
+            json!({ "to": { "header": "X-Payload" } }),
+            "`X-Payload` is no header that something can be passed on in",
+        ),
+        (
+            "/apps/0/auth/jwt/handling/forward_payload",
+            json!({ "to": { "header": "x_user-id" } }),
+            "`app` passes on two values in one place",
+        ),
+        (
+            "/apps/0/auth/jwt/handling/forward_claims/0/to/header",
+            json!("x-user_email"),
+            "`app` passes on two values in one place",
+        ),
+        (
+            "/providers/0/handling",
+            json!({ "forward_claims": [{ "claim": "name", "to": { "header": "x-user-id" } }] }),
+            "`app` passes on two values in one place",
         ),
         (
             "/providers/0/keys",
@@ -70,7 +95,10 @@ fn what_the_engine_cannot_work_with_is_refused_by_name() {
         let mut policy = config(&remote());
         match policy.pointer_mut(place) {
             Some(slot) => *slot = value,
-            None => policy[place.trim_start_matches('/')] = value,
+            None => {
+                let (parent, member) = place.rsplit_once('/').unwrap();
+                policy.pointer_mut(parent).unwrap()[member] = value;
+            }
         }
         let message = refusal(&policy);
         assert!(message.contains(expected), "{message}\n{expected}");
