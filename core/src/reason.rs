@@ -129,9 +129,9 @@ reasons! {
     NoAppMatched "no_app_matched" 404 None Client
         "Not Found" "No app of the policy matches the host and path.";
     TokenMissing "token_missing" 401 Bearer Client
-        "Jwt is missing" "The request carries no bearer token.";
+        "Jwt is missing" "The request carries no token where the rule looks for one, or not every token that it asks for.";
     TokenRepeated "token_repeated" 400 InvalidRequest Client
-        "Found multiple Jwt tokens" "More than one `Authorization` was sent.";
+        "Found multiple Jwt tokens" "More than one token was sent where there may be one, or two tokens say different things about who sent them.";
     TokenMalformed "token_malformed" 401 InvalidToken Client
         "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections" "The token is not three base64url segments, or it is larger than 64 KiB.";
     TokenHeaderBase64 "token_header_base64" 401 InvalidToken Client

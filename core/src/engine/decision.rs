@@ -83,7 +83,7 @@ pub enum Denial {
     ConditionAmbiguous,
     /// No app matches.
     NoAppMatched,
-    /// No bearer token.
+    /// No token in any place where the rule looks for one, or not all that it asks for.
     TokenMissing,
     /// More than one token where there may be one.
     TokenRepeated,
@@ -341,7 +341,7 @@ impl fmt::Display for Denial {
                 f.write_str("two readings of a header or query parameter lead to two rules")
             }
             Self::NoAppMatched => f.write_str("no app has this host and path"),
-            Self::TokenMissing => f.write_str("no `Authorization: Bearer` in the request"),
+            Self::TokenMissing => f.write_str("no token where the rule looks for one"),
             Self::TokenRepeated => f.write_str("more than one token in the request"),
             Self::TokenSourceRepeated { source } => {
                 write!(
