@@ -40,12 +40,16 @@ pub(super) fn query_of(target: &[u8]) -> Option<&[u8]> {
 pub(super) fn in_query<'q>(query: &'q [u8], name: &str) -> Found<'q> {
     let mut found = Found::Nothing;
     for parameter in query.split(|byte| *byte == b'&') {
-        let mut parts = parameter.split(|byte| *byte == b';');
-        if parts.next().is_some_and(|part| has_name(part, name)) {
+        let is_whole = has_name(parameter, name);
+        if is_whole {
             found = found.and(split_at(parameter, b'=').1);
         }
         // Only services that split at `;` see these.
-        if parts.any(|part| has_name(part, name)) {
+        let parts = parameter.split(|byte| *byte == b';');
+        if parts
+            .skip(usize::from(is_whole))
+            .any(|part| has_name(part, name))
+        {
             return Found::Unclear;
         }
     }
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     fn a_parameter_is_found_once_or_its_place_is_unclear() {
         use Found::{Nothing, One, Unclear};
-        let cases: [(&[u8], Found<'_>, &str); 27] = [
+        let cases: [(&[u8], Found<'_>, &str); 29] = [
             (b"", Nothing, "an empty query"),
             (b"t=a.b.c", One(b"a.b.c"), "alone"),
             (b"x=1&t=a&y=2", One(b"a"), "among others"),
@@ -271,6 +275,12 @@ mod tests {
             (b"t=a;t=b", Unclear, "twice to who splits at `;`"),
             (b"t=a;x=1", One(b"a;x=1"), "cut at `;` to some: no token"),
             (b"t=a;", One(b"a;"), "the same without another one"),
+            (
+                b"t;x=a",
+                Unclear,
+                "without value to some, another name to others",
+            ),
+            (b"t;", Unclear, "the same without another one"),
         ];
         for (query, expected, note) in cases {
             assert_eq!(in_query(query, "t"), expected, "{note}");

@@ -107,6 +107,7 @@ pub(super) fn target_without(target: &[u8], names: &[&str]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::config::TokenHeader;
+    use crate::engine::parameters::{Found, in_cookies, in_query};
 
     fn text(bytes: &[u8]) -> String {
         bytes.escape_ascii().to_string()
@@ -261,5 +262,43 @@ mod tests {
         );
         assert_eq!(found.set, [(":path".to_string(), b"/x?a=1".to_vec())]);
         assert_eq!(removal(&Request::new(&headers), &[]), Removal::default());
+    }
+
+    proptest::proptest! {
+        /// Behind the removal nothing is left that some service could take for the token, and what is left is what
+        /// was there, in its order.
+        #[test]
+        fn nothing_is_left_and_nothing_else_goes(
+            parts in proptest::collection::vec(
+                proptest::sample::select(std::vec![
+                    "t", "T", "=", "&", ";", "; ", ",", " ", "a", "%74", "%", "+", "[]", "\"", "%26", "a.b.c", "?",
+                ]),
+                0..20,
+            ),
+        ) {
+            let text = parts.concat();
+            let target = std::format!("/x?{text}");
+            let left = target_without(target.as_bytes(), &["t"]);
+            assert_is_part(&left, target.as_bytes());
+            if in_query(text.as_bytes(), "t") != Found::Unclear {
+                let query = query_of(&left).unwrap_or_default();
+                proptest::prop_assert_eq!(in_query(query, "t"), Found::Nothing);
+            }
+            let left = cookies_without(text.as_bytes(), &["t"]);
+            assert_is_part(&left, text.as_bytes());
+            if in_cookies([text.as_bytes()].into_iter(), "t") != Found::Unclear {
+                proptest::prop_assert_eq!(
+                    in_cookies([left.as_slice()].into_iter(), "t"),
+                    Found::Nothing
+                );
+            }
+        }
+    }
+
+    /// What is left is the whole without some of its bytes.
+    fn assert_is_part(left: &[u8], whole: &[u8]) {
+        let mut rest = whole.iter();
+        let is_part = left.iter().all(|byte| rest.any(|other| other == byte));
+        assert!(is_part, "{} of {}", text(left), text(whole));
     }
 }

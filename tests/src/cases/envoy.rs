@@ -75,14 +75,15 @@ fn request(case: &Case) -> Request {
 
 fn seen(response: Response) -> Seen {
     if response.headers.contains(upstream::MARK) {
-        let headers = response.seen().headers;
-        let own = headers
+        let seen = response.seen();
+        let own = seen
+            .headers
             .0
             .iter()
-            .filter(|(name, _)| !OF_ENVOY.contains(&name.to_ascii_lowercase().as_str()));
-        return Seen::Upstream(by_name(
-            own.map(|(name, value)| (name.as_bytes(), value.as_slice())),
-        ));
+            .filter(|(name, _)| !OF_ENVOY.contains(&name.to_ascii_lowercase().as_str()))
+            .map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        let path: (&[u8], &[u8]) = (b":path", seen.path.as_bytes());
+        return Seen::Upstream(by_name(own.chain([path])));
     }
     let headers = response
         .headers

@@ -114,19 +114,15 @@ impl Example {
         let mut request = Request {
             method: entry.method.clone(),
             host: entry.host.clone(),
-            path: entry.path.clone(),
+            path: self.with_tokens(&entry.path, now),
             headers: Vec::new(),
         };
         if let Some(token) = &entry.token {
             request = request.bearer(&self.token(token, now));
         }
         for (name, values) in &entry.headers {
-            let values = match values {
-                Values::One(value) => std::slice::from_ref(value),
-                Values::Several(values) => values,
-            };
-            for value in values {
-                request = request.header(name, value);
+            for value in values.as_slice() {
+                request = request.header(name, self.with_tokens(value, now));
             }
         }
         Case {
@@ -134,6 +130,13 @@ impl Example {
             request,
             expected: entry.expect.to_expected(),
         }
+    }
+
+    /// A text with each `${NAME}` replaced by the token of that name.
+    fn with_tokens(&self, text: &str, now: i64) -> String {
+        named_tokens(text).fold(text.to_owned(), |text, name| {
+            text.replace(&format!("${{{name}}}"), &self.token(name, now))
+        })
     }
 
     fn token(&self, name: &str, now: i64) -> String {
@@ -215,8 +218,12 @@ impl Example {
     fn check_names(&self) {
         let like = self.file.tokens.values().filter_map(|it| it.like.as_ref());
         let sent = self.file.requests.iter().filter_map(|it| it.token.as_ref());
-        let used: BTreeSet<&String> = like.chain(sent).collect();
-        let defined: BTreeSet<&String> = self.file.tokens.keys().collect();
+        let placed = self.file.requests.iter().flat_map(|it| {
+            let values = it.headers.values().flat_map(Values::as_slice);
+            values.chain([&it.path]).flat_map(|text| named_tokens(text))
+        });
+        let used: BTreeSet<&str> = like.chain(sent).map(String::as_str).chain(placed).collect();
+        let defined: BTreeSet<&str> = self.file.tokens.keys().map(String::as_str).collect();
         assert_eq!(used, defined, "{}: the tokens", self.name());
 
         let contents = self
@@ -249,6 +256,13 @@ impl Example {
             self.name()
         );
     }
+}
+
+/// The names in every `${NAME}` of a text.
+fn named_tokens(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('}')?.0))
 }
 
 /// RSA keys take long to generate: the first two are those of the process.

@@ -110,8 +110,8 @@ impl Request {
 pub struct Expected {
     /// The reply, or none when the request passes.
     pub denial: Option<ExpectedDenial>,
-    /// For a request that passes: every header that the service gets otherwise than it was sent, by its
-    /// name in lower case. Each has that one value, or is gone.
+    /// For a request that passes: every header, and `:path`, that the service gets otherwise than it was sent, by
+    /// its name in lower case. Each has that one value, or is gone.
     pub service_sees: BTreeMap<String, Option<String>>,
     /// The app's slug.
     pub app: Option<String>,
@@ -192,8 +192,8 @@ impl Expected {
 pub struct Observed {
     /// The reply; none when the service got the request.
     pub reply: Option<Reply>,
-    /// For a request that passed: the headers that the service got, by name in lower case, without those
-    /// that a proxy adds by itself.
+    /// For a request that passed: the headers that the service got, by name in lower case, and `:path`, without
+    /// those that a proxy adds by itself.
     pub upstream_headers: Option<BTreeMap<String, Vec<Vec<u8>>>>,
     /// The code of the refusal.
     pub reason: Option<String>,
@@ -299,13 +299,13 @@ enum Seen {
     Upstream(BTreeMap<String, Vec<Vec<u8>>>),
 }
 
-/// Headers by name; values of one name stay apart, in order. Pseudo-headers are left out.
+/// Headers by name; values of one name stay apart, in order. Of the pseudo-headers only `:path` is kept.
 fn by_name<'h>(
     headers: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
 ) -> BTreeMap<String, Vec<Vec<u8>>> {
     let mut map: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     for (name, value) in headers {
-        if !name.starts_with(b":") {
+        if !name.starts_with(b":") || name == b":path" {
             map.entry(escape(&name.to_ascii_lowercase()))
                 .or_default()
                 .push(value.to_vec());

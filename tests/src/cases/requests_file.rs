@@ -80,6 +80,16 @@ pub(super) enum Values {
     Several(Vec<String>),
 }
 
+impl Values {
+    /// All of them.
+    pub(super) fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Several(values) => values,
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Expect {

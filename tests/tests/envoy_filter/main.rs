@@ -18,4 +18,5 @@ mod memory;
 mod paths;
 mod rotation;
 mod scene;
+mod token_sources;
 mod waiting;
