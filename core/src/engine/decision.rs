@@ -266,6 +266,15 @@ impl Denial {
         }
     }
 
+    /// Whether it is about where a token stands, before any token was looked at. No requirement tolerates that:
+    /// what cannot be told apart cannot be taken out of the request either.
+    pub(super) fn is_of_request(&self) -> bool {
+        matches!(
+            self,
+            Self::PseudoHeader(_) | Self::Path(_) | Self::TokenSourceRepeated { .. }
+        )
+    }
+
     /// How far the token came before it was refused. Of several providers' refusals the one that
     /// came furthest is told.
     pub(super) fn progress(&self) -> u8 {

@@ -9,11 +9,11 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::decision::Denial;
-use super::parameters::{Found, decoded_value, in_cookies, in_query, query_of};
+use super::parameters::{Found, decoded_value, in_cookies, in_query, names_fold_alike, query_of};
 use super::requirement::Plan;
 use crate::config::{TokenHeader, TokenSource};
 use crate::path::PathError;
-use crate::request::Request;
+use crate::request::{Request, fold_header_name};
 
 /// What stands where a token may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +69,19 @@ pub(super) fn found<'r>(
         Found::Unclear => Err(Denial::TokenSourceRepeated {
             source: source.clone(),
         }),
+    }
+}
+
+/// Whether two sources are one place, to whoever sends a token or looks for one.
+pub(super) fn is_same_place(source: &TokenSource, other: &TokenSource) -> bool {
+    match (source, other) {
+        (TokenSource::Header(header), TokenSource::Header(other)) => {
+            fold_header_name(&header.name) == fold_header_name(&other.name)
+                && header.prefix.eq_ignore_ascii_case(&other.prefix)
+        }
+        (TokenSource::Query(name), TokenSource::Query(other))
+        | (TokenSource::Cookie(name), TokenSource::Cookie(other)) => names_fold_alike(name, other),
+        _ => false,
     }
 }
 

@@ -134,7 +134,6 @@ fn is_named(written: &[u8], name: &str) -> bool {
 }
 
 /// Whether two names are the same to a service that folds them.
-#[cfg(feature = "policy")]
 pub(crate) fn names_fold_alike(name: &str, other: &str) -> bool {
     name.bytes().map(folded).eq(other.bytes().map(folded))
 }

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use super::authorize::Demands;
 use super::decision::{Denial, ProviderIndex};
+use super::extract::is_same_place;
 use super::mutate::Identity;
 use super::setup::has_one_value_for_each_target;
 use crate::config::{
@@ -182,7 +183,9 @@ impl Plan {
     /// Why the request is denied: the refusal of a token that nobody accepts, or what is missing.
     pub(super) fn weigh(&self, examinations: &[Examination]) -> Result<Granted, Denial> {
         let intolerable = |examination: &&Examination| {
-            !examination.is_accepted() && !self.tolerates_failure(examination.place)
+            !examination.is_accepted()
+                && (examination.refusal.is_of_request()
+                    || !self.tolerates_failure(examination.place))
         };
         if let Some(examination) = examinations.iter().find(intolerable) {
             return Err(examination.refusal.clone());
@@ -207,6 +210,14 @@ impl Plan {
                 .iter()
                 .filter_map(|index| self.get(*index))
                 .any(|use_| use_.tolerates_failure)
+        })
+    }
+
+    /// Whether the service gets the tokens of any provider that has them in this place.
+    fn forwards_any(&self, place: usize) -> bool {
+        self.places.get(place).is_some_and(|place| {
+            let mut uses = place.uses.iter().filter_map(|index| self.get(*index));
+            uses.any(|part| part.handling.forward_token == Some(true))
         })
     }
 
@@ -265,6 +276,10 @@ impl Plan {
                     granted.consumed.push(examination.place);
                 }
             }
+            // One that fails and is tolerated counts as none: the service is not shown it as if it were good.
+            if !examination.is_accepted() && !self.forwards_any(examination.place) {
+                granted.consumed.push(examination.place);
+            }
         }
         Ok(granted)
     }
@@ -273,15 +288,16 @@ impl Plan {
 /// Where tokens may be, each place once.
 fn places(uses: &[Use]) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::new();
-    let mut add =
-        |source: &TokenSource, index| match places.iter_mut().find(|place| place.source == *source)
-        {
-            Some(place) => place.uses.push(index),
-            None => places.push(Place {
-                source: source.clone(),
-                uses: Vec::from([index]),
-            }),
-        };
+    let mut add = |source: &TokenSource, index| match places
+        .iter_mut()
+        .find(|place| is_same_place(&place.source, source))
+    {
+        Some(place) => place.uses.push(index),
+        None => places.push(Place {
+            source: source.clone(),
+            uses: Vec::from([index]),
+        }),
+    };
     for (index, part) in uses.iter().enumerate() {
         match part.handling.token_sources.as_slice() {
             [] => add(&TokenSource::bearer(), UseIndex(index)),
