@@ -213,11 +213,11 @@ impl Plan {
         })
     }
 
-    /// Whether the service gets the tokens of any provider that has them in this place.
-    fn forwards_any(&self, place: usize) -> bool {
+    /// Whether the service gets the tokens of every provider that has them in this place.
+    fn forwards_all(&self, place: usize) -> bool {
         self.places.get(place).is_some_and(|place| {
             let mut uses = place.uses.iter().filter_map(|index| self.get(*index));
-            uses.any(|part| part.handling.forward_token == Some(true))
+            uses.all(|part| part.handling.forward_token == Some(true))
         })
     }
 
@@ -277,7 +277,7 @@ impl Plan {
                 }
             }
             // One that fails and is tolerated counts as none: the service is not shown it as if it were good.
-            if !examination.is_accepted() && !self.forwards_any(examination.place) {
+            if !examination.is_accepted() && !self.forwards_all(examination.place) {
                 granted.consumed.push(examination.place);
             }
         }

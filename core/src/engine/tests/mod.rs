@@ -4,6 +4,7 @@ mod authorizing;
 mod deciding;
 mod discovering;
 mod fetching;
+mod placing;
 mod replies;
 mod requiring;
 mod revoking;
