@@ -131,7 +131,7 @@ reasons! {
     TokenMissing "token_missing" 401 Bearer Client
         "Jwt is missing" "The request carries no token where the rule looks for one, or not every token that it asks for.";
     TokenRepeated "token_repeated" 400 InvalidRequest Client
-        "Found multiple Jwt tokens" "More than one token was sent where there may be one, or two tokens say different things about who sent them.";
+        "Found multiple Jwt tokens" "A place for a token holds more than one, or one that only some services see; or two tokens say different things about who sent them.";
     TokenMalformed "token_malformed" 401 InvalidToken Client
         "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections" "The token is not three base64url segments, or it is larger than 64 KiB.";
     TokenHeaderBase64 "token_header_base64" 401 InvalidToken Client
