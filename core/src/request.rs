@@ -46,9 +46,13 @@ impl<'r> Request<'r> {
     }
 
     /// Whether it is a CORS preflight (Fetch §3.3.2): `OPTIONS` with one `Origin` and one
-    /// `Access-Control-Request-Method`, neither of them empty.
+    /// `Access-Control-Request-Method`, neither of them empty. Neither can have a comma in it; one that has was
+    /// sent more than once, and joined by the proxy.
     pub fn is_cors_preflight(&self) -> bool {
-        let has = |name| self.single(name).is_some_and(|value| !value.is_empty());
+        let has = |name| {
+            self.single(name)
+                .is_some_and(|value| !value.is_empty() && !value.contains(&b','))
+        };
         self.single(":method") == Some(b"OPTIONS")
             && has("origin")
             && has("access-control-request-method")

@@ -11,7 +11,7 @@ fn refusal(config: &Value) -> String {
 
 #[test]
 fn what_the_engine_cannot_work_with_is_refused_by_name() {
-    let cases: [(&str, Value, &str); 18] = [
+    let cases: [(&str, Value, &str); 20] = [
         (
             "/nexus",
             json!(1),
@@ -35,6 +35,19 @@ fn what_the_engine_cannot_work_with_is_refused_by_name() {
             "`idp` allows a symmetric algorithm with a remote key set",
         ),
         ("/apps/0/hosts", json!([]), "`app` has no host"),
+        (
+            "/apps/0/routes/0",
+            json!({"path": "/[", "path_kind": "regex", "auth": "none"}),
+            "`app` cannot be matched: the path of a route cannot be used: the class at character 2 has no `]`",
+        ),
+        (
+            "/apps/0/routes/1",
+            json!({"path": "/", "auth": "none", "query": [
+                {"name": "x", "test": {"matches": {"kind": "regex", "text": "("}}}
+            ]}),
+            "`app` cannot be matched: a condition of a route cannot be used: the regular expression cannot be used: \
+             the group at character 1 has no `)`",
+        ),
         (
             "/apps/0/path",
             json!("app"),
