@@ -15,6 +15,7 @@ mod json_text;
 mod keygen;
 mod keys;
 mod man;
+mod mint_proof;
 mod mint_token;
 mod output;
 mod policy_file;
@@ -61,6 +62,7 @@ enum Command {
     TestToken(Box<test_token::Args>),
     InspectToken(inspect_token::Args),
     MintToken(Box<mint_token::Args>),
+    MintProof(mint_proof::Args),
     Keygen(keygen::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -74,6 +76,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::TestToken(args) => test_token::run(&args),
         Command::InspectToken(args) => inspect_token::run(&args),
         Command::MintToken(args) => mint_token::run(&args),
+        Command::MintProof(args) => mint_proof::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),

@@ -1,6 +1,6 @@
 //! `nexusctl mint-token`: tokens to try a policy out with, good ones and bad ones.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use nexus_core::jose::Algorithm;
@@ -28,6 +28,9 @@ Examples:
 
   The same claims every time:
     $ nexusctl mint-token --key key.json --sub alice --now 2026-01-01T00:00:00Z
+
+  A token that only whoever holds a key can use (see `nexusctl mint-proof`):
+    $ nexusctl mint-token --key key.json --bind-key client.json
 
   With the secret that the proxy has in an environment variable:
     $ nexusctl mint-token --secret-env JWT_SECRET --sub alice
@@ -121,6 +124,10 @@ pub(crate) struct Args {
     #[arg(long)]
     no_iat: bool,
 
+    /// Bind the token to this client's key, as `jkt` in `cnf` (RFC 9449); `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    bind_key: Option<PathBuf>,
+
     /// What time it is [default: the machine's clock]
     #[arg(long, value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
     now: Option<Time>,
@@ -153,6 +160,14 @@ impl Object {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let others = [args.key.as_deref(), args.claims_file.as_deref()];
+    if args.bind_key.as_deref().is_some_and(files::is_dash)
+        && others.into_iter().flatten().any(files::is_dash)
+    {
+        return Err(Failure::usage(
+            "the client's key and another file cannot both come from standard input",
+        ));
+    }
     let signer = signer(args)?;
     let claims = claims(args, time::resolve_now(args.now))?;
     let algorithm = args
@@ -267,8 +282,22 @@ fn claims(args: &Args, now: Timestamp) -> Result<Object> {
         several => claims.set("aud", format!("[{}]", several.join(","))),
     }
     set_times(args, now, &mut claims);
+    if let Some(path) = &args.bind_key {
+        let thumbprint = quoted(&client_thumbprint(path)?);
+        claims.set("cnf", format!("{{\"jkt\":{thumbprint}}}"));
+    }
     set_pairs(&mut claims, "--claim", &args.claim)?;
     Ok(claims)
+}
+
+/// The thumbprint of the client's key in a file.
+fn client_thumbprint(path: &Path) -> Result<String> {
+    let text = zeroize::Zeroizing::new(files::read_text(path)?);
+    let client = parse_key_file(&files::describe_input(path), &text, None)?;
+    if matches!(client.key, PrivateKey::Secret(_)) {
+        return Err(Failure::usage("a token cannot be bound to a shared secret"));
+    }
+    Ok(client.key.thumbprint())
 }
 
 /// Sets the times that were asked for, and those that a token has unless it was told otherwise.

@@ -5,6 +5,7 @@
 //! filter would have to refuse was refused when the policy was compiled. The format carries a
 //! version, and a filter refuses a version that it does not know.
 
+mod possession;
 mod replies;
 
 use alloc::boxed::Box;
@@ -13,6 +14,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use possession::{Binding, DEFAULT_DPOP_MAX_AGE_SECS, Possession};
 
 pub use replies::{Redirect, Replies, ReplyFormat, ReplyHeader, StatusReply};
 
@@ -97,6 +100,9 @@ pub struct Provider {
     /// What of its tokens is revoked.
     #[serde(default, skip_serializing_if = "Revocation::is_empty")]
     pub revocation: Revocation,
+    /// What it asks of whoever sends its tokens.
+    #[serde(default, skip_serializing_if = "Possession::is_default")]
+    pub possession: Possession,
     /// Where its tokens are, what they have to hold, and what the service gets of them.
     #[serde(default, skip_serializing_if = "Handling::is_default")]
     pub handling: Handling,
@@ -568,6 +574,22 @@ impl TokenSource {
             name: "authorization".into(),
             prefix: "Bearer ".into(),
         })
+    }
+
+    /// `Authorization: DPoP` (RFC 9449 §7.1): where a token that is bound to a key stands besides.
+    pub fn dpop() -> Self {
+        Self::Header(TokenHeader {
+            name: "authorization".into(),
+            prefix: "DPoP ".into(),
+        })
+    }
+
+    /// Whether tokens stand there under the scheme `DPoP`.
+    pub fn is_dpop(&self) -> bool {
+        match self {
+            Self::Header(header) => header.prefix.trim_end().eq_ignore_ascii_case("dpop"),
+            Self::Query(_) | Self::Cookie(_) => false,
+        }
     }
 }
 

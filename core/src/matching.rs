@@ -261,7 +261,7 @@ fn query(target: &[u8]) -> &[u8] {
 ///
 /// What a proxy might route in another way than this is refused: user information, a second port, the dot
 /// of the root.
-fn hostname(authority: &[u8]) -> Option<String> {
+pub(crate) fn hostname(authority: &[u8]) -> Option<String> {
     let text = core::str::from_utf8(authority).ok()?.to_ascii_lowercase();
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let is_address = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');

@@ -39,20 +39,28 @@ pub enum Challenge {
     InvalidToken,
     /// `Bearer error="insufficient_scope"`.
     InsufficientScope,
+    /// `DPoP error="invalid_token"` (RFC 9449 §7.1).
+    DpopInvalidToken,
+    /// `DPoP error="invalid_dpop_proof"` (RFC 9449 §7.1).
+    DpopInvalidProof,
 }
 
 impl Challenge {
     /// The scheme of the challenge.
     pub const fn scheme(self) -> Scheme {
-        Scheme::Bearer
+        match self {
+            Self::DpopInvalidToken | Self::DpopInvalidProof => Scheme::Dpop,
+            _ => Scheme::Bearer,
+        }
     }
 
-    /// The `error` of the challenge (RFC 6750 §3.1).
+    /// The `error` of the challenge (RFC 6750 §3.1, RFC 9449 §7.1).
     pub const fn error(self) -> Option<&'static str> {
         match self {
             Self::None | Self::Bearer => None,
             Self::InvalidRequest => Some("invalid_request"),
-            Self::InvalidToken => Some("invalid_token"),
+            Self::InvalidToken | Self::DpopInvalidToken => Some("invalid_token"),
+            Self::DpopInvalidProof => Some("invalid_dpop_proof"),
             Self::InsufficientScope => Some("insufficient_scope"),
         }
     }
@@ -65,6 +73,8 @@ impl Challenge {
             Self::InvalidRequest => Some("Bearer error=\"invalid_request\""),
             Self::InvalidToken => Some("Bearer error=\"invalid_token\""),
             Self::InsufficientScope => Some("Bearer error=\"insufficient_scope\""),
+            Self::DpopInvalidToken => Some("DPoP error=\"invalid_token\""),
+            Self::DpopInvalidProof => Some("DPoP error=\"invalid_dpop_proof\""),
         }
     }
 }
@@ -198,6 +208,40 @@ reasons! {
         "Jwt verification fails" "The token is genuine, but its `jti`, `sub` or `kid` is revoked.";
     RevocationsUnavailable "revocations_unavailable" 503 None Issuer
         "Service Unavailable" "The token is genuine, but the list of what is revoked could not be fetched in time.";
+    TokenCnfInvalid "token_cnf_invalid" 401 InvalidToken Issuer
+        "Jwt is not bound to its sender" "`cnf` is no object, or `x5t#S256` or `jkt` in it is not the base64url of a SHA-256 digest.";
+    CertificateBindingMissing "certificate_binding_missing" 401 InvalidToken Issuer
+        "Jwt is not bound to its sender" "The token is genuine, but not bound to a client certificate, which the provider requires.";
+    CertificateMissing "certificate_missing" 401 InvalidToken Client
+        "Jwt is not bound to its sender" "The token is bound to a client certificate, and the connection has none.";
+    CertificateMismatch "certificate_mismatch" 401 InvalidToken Client
+        "Jwt is not bound to its sender" "The token is bound to another client certificate than that of the connection.";
+    DpopBindingMissing "dpop_binding_missing" 401 DpopInvalidToken Issuer
+        "Jwt is not bound to its sender" "The token is genuine, but not bound to a key: the provider requires it, or the token came under the scheme `DPoP`.";
+    DpopSchemeMissing "dpop_scheme_missing" 401 DpopInvalidToken Client
+        "Jwt is not bound to its sender" "The token is bound to a key, but did not come under the scheme `DPoP`.";
+    DpopProofMissing "dpop_proof_missing" 401 DpopInvalidProof Client
+        "DPoP proof is missing" "The token is bound to a key, and the request has no `DPoP` header.";
+    DpopProofRepeated "dpop_proof_repeated" 401 DpopInvalidProof Client
+        "DPoP proof is invalid" "The request has more than one `DPoP` header.";
+    DpopProofMalformed "dpop_proof_malformed" 401 DpopInvalidProof Client
+        "DPoP proof is invalid" "The proof is no JWT of the form that RFC 9449 §4.2 asks for, or it is larger than 8 KiB.";
+    DpopKeyUnusable "dpop_key_unusable" 401 DpopInvalidProof Client
+        "DPoP proof is invalid" "`jwk` of the proof is missing, private, symmetric, or no key that Nexus verifies with.";
+    DpopRequestMismatch "dpop_request_mismatch" 401 DpopInvalidProof Client
+        "DPoP proof is invalid" "The proof is for another method (`htm`) or URI (`htu`).";
+    DpopTokenMismatch "dpop_token_mismatch" 401 DpopInvalidProof Client
+        "DPoP proof is invalid" "The proof is for another token (`ath`).";
+    DpopKeyMismatch "dpop_key_mismatch" 401 DpopInvalidProof Client
+        "DPoP proof is invalid" "The token is bound to another key than that of the proof.";
+    DpopProofExpired "dpop_proof_expired" 401 DpopInvalidProof Client
+        "DPoP proof is invalid" "The proof was made too long ago, or in the future, leeway included.";
+    DpopSignatureInvalid "dpop_signature_invalid" 401 DpopInvalidProof Client
+        "DPoP proof is invalid" "The signature of the proof is not by its key.";
+    DpopProofReplayed "dpop_proof_replayed" 401 DpopInvalidProof Client
+        "DPoP proof is invalid" "The proof was used before.";
+    DpopMemoryUnavailable "dpop_memory_unavailable" 503 None Configuration
+        "Service Unavailable" "The proof cannot be remembered: too many are, or the proxy's shared data cannot be used.";
     AudienceNotAllowed "audience_not_allowed" 403 InvalidToken Client
         "Audiences in Jwt are not allowed" "The token is genuine, but it is for another audience.";
     ClaimMissing "claim_missing" 403 InsufficientScope Client

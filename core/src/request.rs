@@ -2,18 +2,37 @@
 
 use alloc::vec::Vec;
 
+use crate::jose::Sha256Digest;
+
 /// The headers of a request, pseudo-headers included, in the order of the proxy's map.
 ///
 /// Names and values are bytes: what a client sends need not be UTF-8.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'r> {
     headers: &'r [(&'r [u8], &'r [u8])],
+    certificate: Option<Sha256Digest>,
 }
 
 impl<'r> Request<'r> {
     /// A request with these headers.
     pub const fn new(headers: &'r [(&'r [u8], &'r [u8])]) -> Self {
-        Self { headers }
+        Self {
+            headers,
+            certificate: None,
+        }
+    }
+
+    /// The same over a connection whose client showed a certificate with this SHA-256 digest of its DER form
+    /// (RFC 8705 §3.1).
+    #[must_use]
+    pub const fn with_certificate(mut self, certificate: Option<Sha256Digest>) -> Self {
+        self.certificate = certificate;
+        self
+    }
+
+    /// The digest of the client's certificate; `None` when there is none, or when nobody asked for it.
+    pub const fn certificate(&self) -> Option<Sha256Digest> {
+        self.certificate
     }
 
     /// Every name and value.
@@ -95,6 +114,7 @@ pub(crate) fn folds_to(name: &[u8], folded: &[u8]) -> bool {
 /// A request that outlives what the proxy showed of it.
 #[derive(Debug, Clone, Default)]
 pub struct OwnedRequest {
+    certificate: Option<Sha256Digest>,
     headers: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -102,11 +122,17 @@ impl OwnedRequest {
     /// A copy of a request.
     pub fn of(request: &Request<'_>) -> Self {
         Self {
+            certificate: request.certificate(),
             headers: request
                 .headers()
                 .map(|(name, value)| (name.to_vec(), value.to_vec()))
                 .collect(),
         }
+    }
+
+    /// The digest of the client's certificate, for [`Request::with_certificate`].
+    pub const fn certificate(&self) -> Option<Sha256Digest> {
+        self.certificate
     }
 
     /// The headers, for [`Request::new`].

@@ -25,6 +25,9 @@ const BAD_ARGUMENT: HostError = HostError(2);
 /// `InternalFailure`: also for an answer of the host that makes no sense.
 const INTERNAL_FAILURE: HostError = HostError(10);
 
+/// `CasMismatch`: somebody else was faster.
+const CAS_MISMATCH: HostError = HostError(8);
+
 /// The levels of the host's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LogLevel {
@@ -119,6 +122,31 @@ mod sys {
             result: *mut *mut u8,
             result_size: *mut usize,
         ) -> u32;
+        pub(super) fn proxy_get_property(
+            path: *const u8,
+            path_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_get_shared_data(
+            key: *const u8,
+            key_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+            number: *mut u32,
+        ) -> u32;
+        pub(super) fn proxy_set_shared_data(
+            key: *const u8,
+            key_size: usize,
+            value: *const u8,
+            value_size: usize,
+            number: u32,
+        ) -> u32;
+    }
+
+    #[link(wasm_import_module = "wasi_snapshot_preview1")]
+    unsafe extern "C" {
+        pub(super) fn random_get(data: *mut u8, size: usize) -> i32;
     }
 }
 
@@ -324,6 +352,56 @@ fn call_foreign_function(name: &str, argument: &[u8]) -> Result<(), HostError> {
     };
     drop(take(data, size));
     check(status)
+}
+
+/// The value of a property; `None` when there is none. The names of `path` go from the outside in.
+pub(crate) fn property(path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {
+    let path = path.join("\0");
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the pointers are to a live string and to live locals.
+    let status =
+        unsafe { sys::proxy_get_property(path.as_ptr(), path.len(), &mut data, &mut size) };
+    match check(status) {
+        Ok(()) => Ok(Some(take(data, size))),
+        Err(NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A value that the VMs of one id share, and the number by which it is swapped; `None` when there is none.
+pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
+    let (mut data, mut size, mut number) = (null_mut(), 0, 0);
+    // SAFETY: the pointers are to a live string and to live locals.
+    let status = unsafe {
+        sys::proxy_get_shared_data(key.as_ptr(), key.len(), &mut data, &mut size, &mut number)
+    };
+    match check(status) {
+        Ok(()) => Ok(Some((take(data, size), number))),
+        Err(NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets a shared value if its number still is `number`, or if there is none; says whether it did. The
+/// number 0 sets it in any case.
+pub(crate) fn swap_shared_data(key: &str, value: &[u8], number: u32) -> Result<bool, HostError> {
+    // SAFETY: pointers and lengths are of a live string and a live slice.
+    let status = unsafe {
+        sys::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), number)
+    };
+    match check(status) {
+        Ok(()) => Ok(true),
+        Err(CAS_MISMATCH) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Random bytes; `None` when the host gives none.
+pub(crate) fn random() -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    // SAFETY: pointer and length are of one live array.
+    let errno = unsafe { sys::random_get(bytes.as_mut_ptr(), bytes.len()) };
+    (errno == 0).then_some(bytes)
 }
 
 /// Sends a request without body; the token comes back with the answer.

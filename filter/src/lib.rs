@@ -16,6 +16,7 @@
 mod host;
 mod metrics;
 mod plugin;
+mod possession;
 mod reply;
 
 use std::cell::{Cell, RefCell};

@@ -16,6 +16,7 @@ use nexus_core::time::Timestamp;
 
 use crate::host::{self, Buffer, HostError, LogLevel, Map};
 use crate::metrics::Metrics;
+use crate::possession;
 use crate::reply::{self, Progress};
 
 /// The longest pause between ticks, in milliseconds.
@@ -79,7 +80,8 @@ impl Plugin {
         let nanos = host::now_nanos().map_err(ConfigureError::Host)?;
         let config = Config::parse(&json).map_err(ConfigureError::Setup)?;
         let engine = Engine::new(config, &environment, nanos, timestamp(nanos))
-            .map_err(ConfigureError::Setup)?;
+            .map_err(ConfigureError::Setup)?
+            .with_replay_memory(possession::replay_memory(nanos));
         for key in engine.filter_state_keys() {
             host::declare_text_property(key).map_err(ConfigureError::FilterState)?;
         }
@@ -109,7 +111,10 @@ impl Plugin {
             return self.carry_out(&reply::unreadable(), &Request::new(&[]));
         };
         let now = timestamp(nanos);
-        let request = Request::new(&headers);
+        let mut request = Request::new(&headers);
+        if self.engine.needs_certificate(&request) {
+            request = request.with_certificate(possession::certificate());
+        }
         match self.engine.handle_request(id, &request, now) {
             Some(decision) => self.carry_out(&decision, &request),
             None => {

@@ -1,25 +1,39 @@
-//! A raw HTTP/1.1 client over TCP: it sends the bytes that it is given and reports the answer
+//! A raw HTTP/1.1 client over TCP or TLS: it sends the bytes that it is given and reports the answer
 //! with all its headers.
 //!
 //! It never retries and never follows: what Envoy did with one request is what the test sees.
 
 use std::{
-    io::{self, BufReader, Write},
+    fmt,
+    io::{self, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
 use crate::http::{Request, Response, read_response};
+use crate::tls::{ClientCertificate, Identity, TlsClient};
 
 /// How long one answer may take unless the client says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client with at most one connection, kept open between requests.
-#[derive(Debug)]
 pub struct Client {
     addr: SocketAddr,
     timeout: Duration,
-    connection: Option<BufReader<TcpStream>>,
+    tls: Option<TlsClient>,
+    connection: Option<BufReader<Box<dyn Stream>>>,
+}
+
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("addr", &self.addr)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -28,6 +42,22 @@ impl Client {
         Self {
             addr,
             timeout: DEFAULT_TIMEOUT,
+            tls: None,
+            connection: None,
+        }
+    }
+
+    /// A client that speaks TLS with the server at `addr`, which has to be `server`, and shows a certificate if it
+    /// has one.
+    pub fn over_tls(
+        addr: SocketAddr,
+        server: &Identity,
+        certificate: Option<&ClientCertificate>,
+    ) -> Self {
+        Self {
+            addr,
+            timeout: DEFAULT_TIMEOUT,
+            tls: Some(server.client(certificate)),
             connection: None,
         }
     }
@@ -63,7 +93,7 @@ impl Client {
     pub fn send_bytes(&mut self, bytes: &[u8], head: bool) -> io::Result<Response> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => BufReader::new(connect(self.addr, self.timeout)?),
+            None => BufReader::new(self.connect()?),
         };
         connection.get_mut().write_all(bytes)?;
         let response = read_response(&mut connection, head)?;
@@ -84,11 +114,19 @@ impl Client {
     pub fn send_and_leave(&mut self, bytes: &[u8], stay: Duration) -> io::Result<()> {
         let mut stream = match self.connection.take() {
             Some(connection) => connection.into_inner(),
-            None => connect(self.addr, self.timeout)?,
+            None => self.connect()?,
         };
         stream.write_all(bytes)?;
         std::thread::sleep(stay);
         Ok(())
+    }
+
+    fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        let stream = connect(self.addr, self.timeout)?;
+        Ok(match &self.tls {
+            None => Box::new(stream),
+            Some(tls) => Box::new(tls.connect(stream)),
+        })
     }
 }
 

@@ -81,6 +81,14 @@ impl PrivateKey {
         }
     }
 
+    /// The members that make the public key what it is, and no others; `None` for a shared secret.
+    pub(crate) fn bare_jwk(&self) -> Option<Members> {
+        match self {
+            Self::Secret(_) => None,
+            _ => Some(Members(self.required_members())),
+        }
+    }
+
     /// The thumbprint with SHA-256, base64url (RFC 7638 §3).
     pub(crate) fn thumbprint(&self) -> String {
         let mut members = self.required_members();

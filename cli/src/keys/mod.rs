@@ -299,7 +299,7 @@ pub(crate) fn base64url(bytes: &[u8]) -> String {
 }
 
 /// Random bytes, as base64url text.
-fn random_text(bytes: usize) -> Zeroizing<Vec<u8>> {
+pub(crate) fn random_text(bytes: usize) -> Zeroizing<Vec<u8>> {
     let mut random = Zeroizing::new(vec![0; bytes]);
     OsRng.fill_bytes(&mut random);
     Zeroizing::new(base64url(&random).into_bytes())

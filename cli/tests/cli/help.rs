@@ -10,6 +10,7 @@ fn help_texts() {
         "test-token",
         "inspect-token",
         "mint-token",
+        "mint-proof",
         "keygen",
         "completions",
         "man",

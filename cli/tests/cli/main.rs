@@ -6,6 +6,7 @@ mod completions;
 mod help;
 mod inspect_token;
 mod keygen;
+mod mint_proof;
 mod mint_token;
 mod sandbox;
 mod test_token;

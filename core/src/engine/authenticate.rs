@@ -11,17 +11,21 @@ use super::decision::{Denial, evidence};
 use super::fetch::{Content, FetchFailure};
 use super::issuer::in_order;
 use super::mutate::{Identity, identity};
+use super::possession::Presented;
 use super::requirement::{Examination, Place, Plan, Use, UseIndex};
 use super::source::{Availability, Source};
 use super::{Provider, ProviderKeys, SourceIndex};
+use crate::jose::dpop::VerifiedProof;
 use crate::jose::{Claims, UntrustedToken, VerifyError, verify};
+use crate::request::Request;
 use crate::revocation::Subject;
 use crate::time::Timestamp;
 
 /// What a provider says about a token.
 enum Verdict {
-    /// It is genuine and sufficient; this is what it says.
-    Accepted(Identity),
+    /// It is genuine and sufficient; this is what it says, and this is how its sender proved to be the one that
+    /// it is bound to.
+    Accepted(Identity, Option<VerifiedProof>),
     Refused(Denial),
     /// It cannot be judged before a source has answered.
     Needs,
@@ -32,6 +36,7 @@ pub(super) struct Bench<'e> {
     pub(super) providers: &'e [Provider],
     pub(super) sources: &'e mut [Source],
     pub(super) plan: &'e Plan,
+    pub(super) request: &'e Request<'e>,
     pub(super) now: Timestamp,
     /// When the request has to be decided.
     pub(super) deadline: Timestamp,
@@ -74,8 +79,14 @@ impl Bench<'_> {
             let Some(part) = self.plan.get(index) else {
                 continue;
             };
-            match self.judge(part, &token, &claims) {
-                Verdict::Accepted(identity) => {
+            let presented = Presented {
+                compact,
+                claims: &claims,
+                under_dpop: place.source.is_dpop(),
+            };
+            match self.judge(part, &token, &presented) {
+                Verdict::Accepted(identity, proof) => {
+                    examination.take_proof(proof);
                     if !examination.is_accepted() {
                         examination.provider = Some(part.provider);
                     }
@@ -108,7 +119,13 @@ impl Bench<'_> {
         in_order(place.uses.iter().filter_map(issuers), issuer)
     }
 
-    fn judge(&mut self, part: &Use, token: &UntrustedToken<'_>, claims: &Claims<'_>) -> Verdict {
+    fn judge(
+        &mut self,
+        part: &Use,
+        token: &UntrustedToken<'_>,
+        presented: &Presented<'_>,
+    ) -> Verdict {
+        let claims = presented.claims;
         let Some(provider) = self.providers.get(part.provider.0) else {
             return Verdict::Refused(Denial::Internal);
         };
@@ -128,11 +145,16 @@ impl Bench<'_> {
         if let Err(verdict) = self.check_revocation(provider, token, claims) {
             return verdict;
         }
+        let possession = provider.possession;
+        let proof = match possession.check(presented, self.request, self.now) {
+            Ok(proof) => proof,
+            Err(denial) => return Verdict::Refused(denial),
+        };
         match check_audience(&part.audiences, claims)
             .and_then(|()| part.demands.check(claims))
             .and_then(|()| identity(token, claims, &part.handling))
         {
-            Ok(identity) => Verdict::Accepted(identity),
+            Ok(identity) => Verdict::Accepted(identity, proof),
             Err(denial) => Verdict::Refused(denial),
         }
     }

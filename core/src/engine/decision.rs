@@ -8,6 +8,7 @@ use core::fmt;
 use super::claim_text::ClaimProblem;
 use crate::claim_path::ClaimPath;
 use crate::config::{ClaimCondition, ClaimTest, ForwardTarget, TokenSource};
+use crate::jose::dpop::ProofError;
 use crate::jose::{Algorithm, Segment, StringClaim, TimeClaim, TokenError};
 use crate::matching::Rule;
 use crate::path::PathError;
@@ -161,6 +162,31 @@ pub enum Denial {
         /// Where it should have been fetched.
         url: String,
     },
+    /// `cnf`, or what it says, is not of its form (RFC 7800 §3, RFC 8705 §3.1, RFC 9449 §6.1).
+    ConfirmationInvalid {
+        /// `cnf`, `x5t#S256` or `jkt`.
+        member: &'static str,
+    },
+    /// The token is bound to no client certificate, and the provider requires it.
+    CertificateBindingMissing,
+    /// The token is bound to a client certificate, and the connection has none.
+    CertificateMissing,
+    /// The token is bound to another client certificate.
+    CertificateMismatch,
+    /// The token is bound to no key, and the provider or the scheme requires it.
+    KeyBindingMissing,
+    /// The token is bound to a key, and did not come under the scheme `DPoP`.
+    DpopSchemeMissing,
+    /// No `DPoP` header.
+    ProofMissing,
+    /// More than one `DPoP` header.
+    ProofRepeated,
+    /// The proof proves nothing.
+    Proof(ProofError),
+    /// The proof was used before.
+    ProofReplayed,
+    /// The proof cannot be remembered.
+    ProofMemory,
     /// None of the accepted audiences is in `aud`.
     AudienceNotAllowed {
         /// The token's audiences, cut.
@@ -243,6 +269,17 @@ impl Denial {
             Self::WaitingLimit => Reason::WaitingLimit,
             Self::TokenRevoked { .. } => Reason::TokenRevoked,
             Self::RevocationsUnavailable { .. } => Reason::RevocationsUnavailable,
+            Self::ConfirmationInvalid { .. } => Reason::TokenCnfInvalid,
+            Self::CertificateBindingMissing => Reason::CertificateBindingMissing,
+            Self::CertificateMissing => Reason::CertificateMissing,
+            Self::CertificateMismatch => Reason::CertificateMismatch,
+            Self::KeyBindingMissing => Reason::DpopBindingMissing,
+            Self::DpopSchemeMissing => Reason::DpopSchemeMissing,
+            Self::ProofMissing => Reason::DpopProofMissing,
+            Self::ProofRepeated => Reason::DpopProofRepeated,
+            Self::Proof(error) => proof_reason(error),
+            Self::ProofReplayed => Reason::DpopProofReplayed,
+            Self::ProofMemory => Reason::DpopMemoryUnavailable,
             Self::AudienceNotAllowed { .. } => Reason::AudienceNotAllowed,
             Self::ClaimMissing { .. } => Reason::ClaimMissing,
             Self::ClaimNotAllowed { .. } => Reason::ClaimNotAllowed,
@@ -337,6 +374,29 @@ fn token_reason(error: &TokenError) -> Reason {
     }
 }
 
+/// Where the proof went wrong, as a row of the table.
+const fn proof_reason(error: &ProofError) -> Reason {
+    match error {
+        ProofError::TooLarge { .. }
+        | ProofError::Form(_)
+        | ProofError::Type
+        | ProofError::AlgorithmSymmetric { .. }
+        | ProofError::ClaimMissing { .. }
+        | ProofError::ClaimNotString { .. }
+        | ProofError::JtiLength { .. } => Reason::DpopProofMalformed,
+        ProofError::KeyMissing | ProofError::KeyUnusable(_) | ProofError::KeyPrivate => {
+            Reason::DpopKeyUnusable
+        }
+        ProofError::MethodMismatch | ProofError::UriMismatch => Reason::DpopRequestMismatch,
+        ProofError::TooOld { .. }
+        | ProofError::FromTheFuture { .. }
+        | ProofError::OutsideItsTime => Reason::DpopProofExpired,
+        ProofError::TokenMismatch => Reason::DpopTokenMismatch,
+        ProofError::KeyMismatch => Reason::DpopKeyMismatch,
+        ProofError::SignatureInvalid => Reason::DpopSignatureInvalid,
+    }
+}
+
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -409,6 +469,28 @@ impl fmt::Display for Denial {
                     "the revocation list of `{url}` could not be fetched in time"
                 )
             }
+            Self::ConfirmationInvalid { member } => {
+                write!(
+                    f,
+                    "`{member}` of the token does not name what it is bound to"
+                )
+            }
+            Self::CertificateBindingMissing => f.write_str("the token has no `x5t#S256` in `cnf`"),
+            Self::CertificateMissing => f.write_str(
+                "the token is bound to a client certificate, and the connection has none",
+            ),
+            Self::CertificateMismatch => {
+                f.write_str("the token is bound to another client certificate")
+            }
+            Self::KeyBindingMissing => f.write_str("the token has no `jkt` in `cnf`"),
+            Self::DpopSchemeMissing => {
+                f.write_str("the token is bound to a key, but is not under the scheme `DPoP`")
+            }
+            Self::ProofMissing => f.write_str("no `DPoP` in the request"),
+            Self::ProofRepeated => f.write_str("more than one `DPoP` in the request"),
+            Self::Proof(error) => error.fmt(f),
+            Self::ProofReplayed => f.write_str("the proof was used before"),
+            Self::ProofMemory => f.write_str("the proof cannot be remembered"),
             Self::AudienceNotAllowed { aud } if aud.is_empty() => {
                 f.write_str("the token has no `aud`")
             }

@@ -22,12 +22,14 @@ mod fetch;
 mod issuer;
 mod mutate;
 pub(crate) mod parameters;
+mod possession;
 mod removal;
 mod reply;
 mod requirement;
 mod setup;
 mod source;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -44,14 +46,16 @@ pub use fetch::{Content, Fetch, FetchAnswer, FetchFailure, FetchId, Target};
 use issuer::Issuers;
 #[cfg(feature = "policy")]
 pub(crate) use parameters::names_fold_alike;
+use possession::{PROOF_HEADER, Possession};
 use requirement::{Examination, Granted, Plan};
 pub use setup::SetupError;
 pub use source::REFETCH_PAUSE;
 use source::Source;
 
-use crate::config::{Config, Enforcement};
+use crate::config::{Binding, Config, Enforcement, TokenSource};
 use crate::jose::{Algorithm, JwkSet};
 use crate::matching::{MatchError, Matcher, Rule};
+use crate::replay::{ReplayMemory, Use};
 use crate::request::{OwnedRequest, Request};
 use crate::revocation::RevocationList;
 use crate::time::{Millis, Timestamp};
@@ -82,6 +86,7 @@ struct Provider {
     /// Seconds.
     leeway: i64,
     require_expiration: bool,
+    possession: Possession,
     keys: ProviderKeys,
     /// What the policy itself revokes.
     revoked: RevocationList,
@@ -271,6 +276,8 @@ pub struct Engine {
     waiting_bytes: usize,
     decided: VecDeque<(RequestId, Decision)>,
     events: VecDeque<Event>,
+    /// What remembers the proofs that were used.
+    replay: Box<dyn ReplayMemory>,
     next_fetch: u64,
     /// State of a small generator that spreads the refreshes of many engines apart.
     jitter: u64,
@@ -290,6 +297,32 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Self, SetupError> {
         setup::build(config, environment, seed, now)
+    }
+
+    /// The engine with another memory of proofs (RFC 9449 §11.1): one that it shares with the other engines of the
+    /// process. Its own forgets nothing before its time either, but knows only what this engine has seen.
+    #[must_use]
+    pub fn with_replay_memory(mut self, memory: Box<dyn ReplayMemory>) -> Self {
+        self.replay = memory;
+        self
+    }
+
+    /// Whether the decision about a request depends on the client's certificate, which it then has to have
+    /// ([`Request::with_certificate`]). Otherwise nobody needs to ask the proxy for it.
+    pub fn needs_certificate(&self, request: &Request<'_>) -> bool {
+        let asks = |provider: &Provider| provider.possession.mtls != Binding::Off;
+        // Mostly no provider at all asks, and the rule does not have to be found for that.
+        if !self.providers.iter().any(asks) {
+            return false;
+        }
+        let rule = self.match_rule(request).ok().flatten();
+        match rule.and_then(|rule| access_of(&self.apps, rule)) {
+            Some(Access::Tokens(plan)) => plan
+                .providers()
+                .filter_map(|index| self.providers.get(index.0))
+                .any(asks),
+            _ => false,
+        }
     }
 
     /// Decides a request, or `None` when it has to wait: its decision comes from
@@ -473,6 +506,7 @@ impl Engine {
             providers: &self.providers,
             sources: &mut self.sources,
             plan,
+            request,
             now,
             deadline: wait.deadline,
             outstanding: &outstanding,
@@ -493,7 +527,13 @@ impl Engine {
         }
         let cached_keys = bench.used_remote_keys && !wait.waited;
         let weighed = match needs_answer {
-            false => plan.weigh(&examinations),
+            false => match plan.weigh(&examinations) {
+                // Refused is what depended on a proof that was used before; the rest may still be enough.
+                Ok(_) if !spend_proofs(&mut *self.replay, &mut examinations, now) => {
+                    plan.weigh(&examinations)
+                }
+                weighed => weighed,
+            },
             true if self.may_wait(request, &wait, now) => return Err(wait),
             true if wait.deadline <= now => Err(self.unanswered(&wait)),
             true => Err(Denial::WaitingLimit),
@@ -528,6 +568,11 @@ impl Engine {
         };
         let would_deny = match weighed {
             Ok(granted) => {
+                if plan.sources(&granted.consumed).any(TokenSource::is_dpop) {
+                    edits
+                        .remove
+                        .extend(spellings(request, |name| name == PROOF_HEADER.as_bytes()));
+                }
                 let removal = removal::removal(request, plan.sources(&granted.consumed));
                 edits.remove.extend(removal.remove);
                 edits.set.extend(removal.set);
@@ -580,7 +625,9 @@ impl Engine {
                 wait,
             } = waiting;
             self.waiting_bytes = self.waiting_bytes.saturating_sub(request.size());
-            match self.judge(&Request::new(&request.headers()), rule, wait, now) {
+            let headers = request.headers();
+            let again = Request::new(&headers).with_certificate(request.certificate());
+            match self.judge(&again, rule, wait, now) {
                 Ok(decision) => self.decided.push_back((id, decision)),
                 Err(wait) => {
                     self.keep(
@@ -651,6 +698,38 @@ impl Decision {
     pub fn denied(rule: Option<Rule>, denial: Denial) -> Self {
         Self::of(rule, Outcome::Deny(denial))
     }
+}
+
+/// Uses up the proofs of the tokens that were accepted; refuses those whose proof was used before, and says whether
+/// there was none. It is the last thing that is asked about a request: a proof that is good and comes with
+/// something that is not has not been used.
+fn spend_proofs(
+    memory: &mut dyn ReplayMemory,
+    examinations: &mut [Examination],
+    now: Timestamp,
+) -> bool {
+    let mut spent = Vec::new();
+    let mut is_fresh = true;
+    for examination in examinations {
+        let Some(proof) = examination.proof.filter(|_| examination.is_accepted()) else {
+            continue;
+        };
+        // The one proof of a request may be for a token that stands in two places.
+        if spent.contains(&proof.digest) {
+            continue;
+        }
+        let denial = match memory.remember(&proof.digest, proof.until, now) {
+            Use::First => {
+                spent.push(proof.digest);
+                continue;
+            }
+            Use::Repeated => Denial::ProofReplayed,
+            Use::Unknown => Denial::ProofMemory,
+        };
+        is_fresh = false;
+        examination.refuse(&denial);
+    }
+    is_fresh
 }
 
 /// What a rule asks of a request.

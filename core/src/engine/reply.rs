@@ -4,10 +4,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::decision::{Decision, Outcome};
-use super::{App, Engine};
-use crate::config::{Auth, Config, Replies, TokenSource};
+use super::{Access, App, Engine, access_of};
+use crate::config::{Auth, Binding, Config, Replies, TokenSource};
+use crate::jose::dpop::ALGORITHMS;
 use crate::reason::Reason;
-use crate::reply::{ChallengeHeader, Part, Refusal, Reply, Template, reply};
+use crate::reply::{ChallengeHeader, Part, Refusal, Reply, Scheme, Template, reply};
 use crate::request::Request;
 
 impl Engine {
@@ -24,10 +25,40 @@ impl Engine {
         let refusal = Refusal {
             reason,
             app: app.map_or("", |app| app.slug.as_str()),
-            challenges: ChallengeHeader::of(reason).into_iter().collect(),
+            challenges: self.challenges(decision, reason),
             token_parameters: &self.token_parameters,
         };
         reply(self.replies_of(app), &refusal, request)
+    }
+
+    /// What a client can try: the schemes that the rule takes tokens under (RFC 9110 §11.6.1, RFC 9449 §7.2).
+    fn challenges(&self, decision: &Decision, reason: Reason) -> Vec<ChallengeHeader<'static>> {
+        let Some(own) = ChallengeHeader::of(reason) else {
+            return Vec::new();
+        };
+        let proof = ChallengeHeader {
+            algs: &ALGORITHMS,
+            scheme: Scheme::Dpop,
+            ..own
+        };
+        if own.scheme == Scheme::Dpop {
+            return Vec::from([proof]);
+        }
+        let access = decision.rule.and_then(|rule| access_of(&self.apps, rule));
+        let Some(Access::Tokens(plan)) = access else {
+            return Vec::from([own]);
+        };
+        let bindings: Vec<Binding> = plan
+            .providers()
+            .filter_map(|index| Some(self.providers.get(index.0)?.possession.dpop))
+            .collect();
+        let takes_bearer = bindings.iter().any(|dpop| *dpop != Binding::Required);
+        let takes_proof = bindings.iter().any(|dpop| *dpop != Binding::Off);
+        let bearer = takes_bearer.then_some(own);
+        bearer
+            .into_iter()
+            .chain(takes_proof.then_some(proof))
+            .collect()
     }
 
     fn replies_of<'e>(&'e self, app: Option<&'e App>) -> &'e Replies {

@@ -16,6 +16,7 @@ use super::setup::has_one_value_for_each_target;
 use crate::config::{
     Enforcement, Handling, JwtAuth, MAX_REQUIREMENT_DEPTH, Requirement, TokenSource,
 };
+use crate::jose::dpop::VerifiedProof;
 
 /// An index into [`Plan::uses`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub(super) struct Examination {
     /// The provider that accepted it, or whose refusal is told.
     pub(super) provider: Option<ProviderIndex>,
     pub(super) kid: Option<String>,
+    /// The proof that came with it, where somebody who accepts it needs one.
+    pub(super) proof: Option<VerifiedProof>,
 }
 
 impl Examination {
@@ -103,7 +106,27 @@ impl Examination {
             refusal,
             provider: None,
             kid: None,
+            proof: None,
         }
+    }
+
+    /// Takes the proof of one who accepts the token. It has to be remembered for as long as any of them would
+    /// take it.
+    pub(super) fn take_proof(&mut self, proof: Option<VerifiedProof>) {
+        self.proof = match (self.proof, proof) {
+            (Some(known), Some(proof)) if known.until >= proof.until => Some(known),
+            (known, proof) => proof.or(known),
+        };
+    }
+
+    /// Refuses it, whoever accepted it.
+    pub(super) fn refuse(&mut self, denial: &Denial) {
+        for (_, verdict) in &mut self.verdicts {
+            if verdict.is_ok() {
+                *verdict = Err(denial.clone());
+            }
+        }
+        self.refusal = denial.clone();
     }
 
     pub(super) fn is_accepted(&self) -> bool {

@@ -4,6 +4,7 @@
 //! engine relies on, since a configuration may come from elsewhere; and what only the environment of
 //! the proxy can tell.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -14,6 +15,7 @@ use super::authorize::Terms;
 use super::content::{Discovered, Purpose};
 use super::decision::REPORT_HEADER;
 use super::issuer::Issuers;
+use super::possession::Possession;
 use super::requirement::{Plan, PlanError};
 use super::source::Source;
 use super::{Access, App, AppRoute, Engine, Provider, ProviderKeys, SourceIndex};
@@ -23,6 +25,7 @@ use crate::config::{
 };
 use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError};
 use crate::matching::{Matcher, MatcherError};
+use crate::replay::LocalMemory;
 use crate::request::fold_header_name;
 use crate::revocation::{Entry, RevocationError, RevocationList};
 use crate::time::Timestamp;
@@ -219,6 +222,7 @@ pub(super) fn build(
         waiting_bytes: 0,
         decided: VecDeque::new(),
         events: VecDeque::new(),
+        replay: Box::new(LocalMemory::default()),
         next_fetch: 0,
         jitter: seed,
     })
@@ -305,6 +309,8 @@ fn read_provider(
     let terms = Terms::new(&provider).map_err(inconsistent)?;
     let leeway = i64::try_from(provider.clock_skew_secs)
         .map_err(|_| inconsistent("has a clock skew that is too large"))?;
+    let possession = Possession::new(&provider.possession, leeway)
+        .ok_or_else(|| inconsistent("has a proof of unlimited age"))?;
     let revoked = revoked(&provider.revocation.entries)
         .map_err(|_| inconsistent("revokes more than a list can hold"))?;
     let keys = match provider.keys {
@@ -357,6 +363,7 @@ fn read_provider(
         algorithms: provider.algorithms,
         leeway,
         require_expiration: provider.require_expiration,
+        possession,
         keys,
         revoked,
         revocations: provider

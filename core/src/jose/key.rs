@@ -156,6 +156,10 @@ impl Jwk {
             && signature::is_valid(algorithm, &self.material, message, signature)
     }
 
+    pub(super) fn material(&self) -> &Material {
+        &self.material
+    }
+
     /// Writes the key as one or more JSON Web Keys: one that leaves `alg` out where the key takes part in
     /// all algorithms of its kind, else one for each.
     pub(super) fn write_json(&self, out: &mut String) -> fmt::Result {
@@ -376,7 +380,7 @@ impl Material {
     }
 
     /// The members of the JSON Web Key that hold the key, in the order of their names.
-    fn members(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn members(&self) -> Vec<(&'static str, String)> {
         let ec = |crv: &str, point: &[u8]| {
             // Behind the marker, x and y have half the length each.
             let coordinates = point.get(1..).unwrap_or_default();

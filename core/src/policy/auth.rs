@@ -94,8 +94,9 @@ impl Compiler<'_> {
             handling,
         };
         let has_audiences = self.has_needed_audiences(node, &auth);
+        let are_sources_fit = self.are_sources_fit(node, &auth);
         let has_no_twins = self.report_twins_of_providers(node, &auth);
-        if !has_audiences || !has_no_twins {
+        if !has_audiences || !are_sources_fit || !has_no_twins {
             return None;
         }
         self.report_unchecked_audience(node, &auth);

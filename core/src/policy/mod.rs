@@ -21,6 +21,7 @@ mod forward;
 mod http;
 mod keys;
 mod node;
+mod possession;
 mod preset;
 mod provider;
 mod read;

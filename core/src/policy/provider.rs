@@ -81,6 +81,15 @@ impl Compiler<'_> {
             None => None,
         };
         let handling = self.handling(node, provider);
+        let possession = self.possession(node, provider);
+        let dpop = provider.dpop.unwrap_or_default();
+        let handling = handling.and_then(|handling| {
+            let token_sources = self.sources_for(node, handling.token_sources, dpop)?;
+            Some(config::Handling {
+                token_sources,
+                ..handling
+            })
+        });
         let preset_issuer = keys.as_ref().and_then(|keys| keys.issuer.clone());
         let issuers = issuers.map(|issuers| issuers.or_preset(preset_issuer));
         // Where the keys are wrong, nobody knows who the issuer is.
@@ -116,6 +125,7 @@ impl Compiler<'_> {
                     clear_route_cache: provider.clear_route_cache.filter(|clear| *clear),
                     ..handling?
                 },
+                possession: possession?,
             },
             clusters,
         })

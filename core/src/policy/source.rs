@@ -18,7 +18,9 @@ use serde::de::IgnoredAny;
 
 pub use replies::{DEFAULT_REDIRECT_STATUS, Redirect, Replies, StatusReply};
 
-use crate::config::{ClaimFormat, MAX_TEXT_MATCH_BYTES, RouteOrder, Unmatched};
+use crate::config::{
+    Binding, ClaimFormat, DEFAULT_DPOP_MAX_AGE_SECS, MAX_TEXT_MATCH_BYTES, RouteOrder, Unmatched,
+};
 use crate::jose::Algorithm;
 use crate::revocation::MAX_ISSUED_BEFORE;
 
@@ -40,6 +42,8 @@ pub const DEFAULT_REQUIRE_EXPIRATION: bool = true;
 pub const MAX_CLOCK_SKEW_SECS: u64 = 3600;
 /// The longest lifetime that a provider may ask of its tokens to stay below, in seconds: a hundred years.
 pub const MAX_MAX_LIFETIME_SECS: u64 = 3_153_600_000;
+/// The longest time that a proof of possession may be used, in seconds: it is remembered for so long.
+pub const MAX_DPOP_MAX_AGE_SECS: u64 = 600;
 /// The longest time that an answer with keys may take, in milliseconds.
 pub const MAX_JWKS_TIMEOUT_MS: u64 = 60_000;
 /// The longest time that fetched keys may count as fresh, in seconds: a day.
@@ -422,13 +426,26 @@ pub struct Provider {
     /// How far clocks may differ when `exp` and `nbf` are checked, in seconds; 0 is no leeway.
     #[schemars(range(min = 0, max = MAX_CLOCK_SKEW_SECS), extend("default" = DEFAULT_CLOCK_SKEW_SECS))]
     pub clock_skew_secs: Option<u64>,
-    /// Where a token may stand: by default in `Authorization: Bearer …` alone. Every token that is found has to
-    /// be good. What stands twice in one place, or where only some services see it, is answered 400.
+    /// Where a token may stand: by default in `Authorization: Bearer …` alone, and where `dpop` is not `off` in
+    /// `Authorization: DPoP …` too. Every token that is found has to be good. What stands twice in one place, or where only some services see it, is answered 400.
     #[schemars(length(min = 1))]
     pub token_sources: Option<Vec<TokenSource>>,
     /// Whether a token without `exp` is refused.
     #[schemars(extend("default" = DEFAULT_REQUIRE_EXPIRATION))]
     pub require_expiration: Option<bool>,
+    /// Whether tokens are bound to a client certificate by `x5t#S256` in their claim `cnf` (RFC 8705): the connection
+    /// to the proxy has to have that very certificate. A proxy in front that ends TLS keeps the certificate to
+    /// itself, and bound tokens are then refused.
+    #[schemars(extend("default" = "off"))]
+    pub mtls_bound: Option<Binding>,
+    /// Whether tokens are bound to a key by `jkt` in their claim `cnf` (RFC 9449): they then come under the scheme
+    /// `DPoP` instead of `Bearer`, and with a proof for this very request in the header `DPoP`, which nobody can use
+    /// a second time. The service gets that header if it gets the token.
+    #[schemars(extend("default" = "off"))]
+    pub dpop: Option<Binding>,
+    /// How old a proof may be, in seconds. `clock_skew_secs` is added, and a proof may lie that far in the future.
+    #[schemars(range(min = 1, max = MAX_DPOP_MAX_AGE_SECS), extend("default" = DEFAULT_DPOP_MAX_AGE_SECS))]
+    pub dpop_max_age_secs: Option<u64>,
     /// Claims that the token must have, with a value other than `null`, and what they have to be.
     #[serde(default)]
     #[schemars(extend("default" = []))]

@@ -2,6 +2,7 @@
 
 mod claims;
 mod differential;
+mod dpop;
 mod envoy_status;
 mod key_choice;
 mod key_sets;

@@ -139,3 +139,8 @@ fn conditions_and_orders_of_routes() {
 fn what_is_fetched_and_what_is_revoked() {
     check("fetching.txt");
 }
+
+#[test]
+fn senders_of_tokens() {
+    check("possession.txt");
+}

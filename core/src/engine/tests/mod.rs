@@ -5,6 +5,7 @@ mod deciding;
 mod discovering;
 mod fetching;
 mod placing;
+mod possession;
 mod replies;
 mod requiring;
 mod revoking;
