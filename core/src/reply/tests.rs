@@ -144,10 +144,9 @@ fn realm_and_metadata_stand_in_every_challenge_and_nowhere_else() {
             usize::from(row.challenge.value().is_some())
         );
         for (_, value) in challenges {
-            assert!(
-                value.starts_with("Bearer realm=\"the \\\"api\\\"\", "),
-                "{value}"
-            );
+            let scheme = row.challenge.scheme().name();
+            let start = format!("{scheme} realm=\"the \\\"api\\\"\", ");
+            assert!(value.starts_with(&start), "{value}");
             assert!(
                 value.ends_with(
                     ", resource_metadata=\"https://api.example.com/.well-known/oauth-protected-resource\""
