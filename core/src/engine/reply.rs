@@ -32,9 +32,16 @@ impl Engine {
     }
 
     /// What a client can try: the schemes that the rule takes tokens under (RFC 9110 §11.6.1, RFC 9449 §7.2).
-    fn challenges(&self, decision: &Decision, reason: Reason) -> Vec<ChallengeHeader<'static>> {
+    fn challenges<'d>(&self, decision: &'d Decision, reason: Reason) -> Vec<ChallengeHeader<'d>> {
         let Some(own) = ChallengeHeader::of(reason) else {
             return Vec::new();
+        };
+        let own = match &decision.outcome {
+            Outcome::Deny(denial) => ChallengeHeader {
+                scope: denial.needed_scopes(),
+                ..own
+            },
+            Outcome::Allow(_) => own,
         };
         let proof = ChallengeHeader {
             algs: &ALGORITHMS,

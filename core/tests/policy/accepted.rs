@@ -812,3 +812,76 @@ fn what_is_revoked_goes_into_the_configuration() {
     );
     assert_eq!(compiled.requirements.optional_env, [""; 0]);
 }
+
+#[test]
+fn what_is_asked_of_tokens_is_spelt_out_for_the_filter() {
+    let config = good(&with_auth(
+        r#""jwt_secret_env": "S", "issuer_pattern": "https://*.example.com", "max_lifetime_secs": 3600,
+        "subjects": ["alice", {"prefix": "SVC-", "ignore_case": true}], "token_types": ["JWT", "Application/AT+jwt", "a/b"],
+        "required_claims": ["https://example.com/email", {"claim": "sub"}, {"claim": ["a"]}, {"claim": ["a", "b.c"]},
+            {"claim": "n", "equals": 9007199254740993.10}, {"claim": "ok", "equals": false},
+            {"claim": "plan", "one_of": ["gold", 1, "1", true]}, {"claim": ["realm_access", "roles"], "contains": "admin"},
+            {"claim": "mail", "matches": {"suffix": "@example.com"}}],
+        "required_scopes": ["orders:read", "b"], "any_scope": ["c"]"#,
+    ))
+    .config;
+    let written = serde_json::to_value(&config.providers[0]).unwrap();
+    for (member, expected) in [
+        ("issuer_pattern", r#""https://*.example.com""#),
+        ("max_lifetime_secs", "3600"),
+        (
+            "subjects",
+            r#"[{"kind":"exact","text":"alice"},{"kind":"prefix","text":"SVC-","ignore_case":true}]"#,
+        ),
+        (
+            "token_types",
+            r#"["application/jwt","application/at+jwt","a/b"]"#,
+        ),
+    ] {
+        let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
+        assert_eq!(written[member], expected, "{member}");
+    }
+    assert_eq!(
+        serde_json::to_string(&config.providers[0].handling).unwrap(),
+        concat!(
+            r#"{"required_claims":["https://example.com/email","sub","a",["a","b.c"],"#,
+            r#"{"claim":"n","test":{"equals":{"number":"9007199254740993.10"}}},"#,
+            r#"{"claim":"ok","test":{"equals":{"boolean":false}}},"#,
+            r#"{"claim":"plan","test":{"one_of":[{"string":"gold"},{"number":"1"},{"string":"1"},{"boolean":true}]}},"#,
+            r#"{"claim":["realm_access","roles"],"test":{"contains":{"string":"admin"}}},"#,
+            r#"{"claim":"mail","test":{"matches":{"kind":"suffix","text":"@example.com"}}}],"#,
+            r#""required_scopes":["orders:read","b"],"any_scope":[["c"]]}"#
+        )
+    );
+    let issuers = r#""jwt_secret_env": "S", "issuers": ["https://a.test", "https://b.test"]"#;
+    assert_eq!(
+        provider(issuers).issuers,
+        ["https://a.test", "https://b.test"]
+    );
+    assert_eq!(provider(issuers).issuer, None);
+}
+
+#[test]
+fn an_issuer_of_the_policy_replaces_that_of_a_preset_in_each_form() {
+    let azure = |more: &str| {
+        provider(&format!(
+            r#""preset": "azure_ad", "tenant": "common", "audience": "a", {more}"#
+        ))
+    };
+    let pattern = azure(r#""issuer_pattern": "https://login.microsoftonline.com/*/v2.0""#);
+    assert_eq!(pattern.issuer, None);
+    assert!(pattern.issuer_pattern.is_some());
+    let list = azure(r#""issuers": ["https://sts.windows.net/a/", "https://sts.windows.net/b/"]"#);
+    assert_eq!((list.issuer, list.issuers.len()), (None, 2));
+}
+
+#[test]
+fn a_profile_takes_its_issuer_from_a_preset_and_its_audience_from_the_rule() {
+    let config = good(
+        r#"{"providers": {"g": {"preset": "google", "profile": "rfc9068"}}, "apps": [{"slug": "a", "gateway_path": "/a",
+        "default_policy": {"auth": {"auth_type": "jwt", "providers": ["g"], "audience": "a"}}}]}"#,
+    )
+    .config;
+    assert!(config.providers[0].profile.is_some());
+    assert!(config.providers[0].token_types.is_empty());
+}

@@ -57,7 +57,7 @@ fn check_findings(text: &[u8], found: &Diagnostics) -> Result<(), TestCaseError>
     Ok(())
 }
 
-const NAMES: [&str; 44] = [
+const NAMES: [&str; 57] = [
     "apps",
     "providers",
     "unmatched",
@@ -102,9 +102,22 @@ const NAMES: [&str; 44] = [
     "isuer",
     "keys",
     "$schema",
+    "issuers",
+    "issuer_pattern",
+    "subjects",
+    "max_lifetime_secs",
+    "token_types",
+    "profile",
+    "required_scopes",
+    "any_scope",
+    "claim",
+    "equals",
+    "one_of",
+    "contains",
+    "matches",
 ];
 
-const WORDS: [&str; 30] = [
+const WORDS: [&str; 34] = [
     "a",
     "idp",
     "other",
@@ -135,6 +148,10 @@ const WORDS: [&str; 30] = [
     "rsa.pem",
     "JWT_SECRET",
     "\u{202e}\u{0}",
+    "rfc9068",
+    "https://*.example.com",
+    "at+jwt",
+    "a b",
 ];
 
 fn leaf() -> impl Strategy<Value = Value> {
@@ -169,7 +186,11 @@ fn policy() -> Value {
         "providers": {
             "idp": {"issuer": "i", "audience": "a", "jwks_url": "https://example.com/jwks", "jwks_timeout_ms": 1,
                 "jwks_cache_ttl_secs": 1, "jwks_max_stale_secs": 0, "jwks_cluster": "c", "algorithms": ["RS256"]},
-            "other": {"preset": "keycloak", "host": "h", "realm": "r", "audiences": ["a"], "clock_skew_secs": 0}
+            "other": {"preset": "keycloak", "host": "h", "realm": "r", "audiences": ["a"], "clock_skew_secs": 0},
+            "third": {"jwks_file": "ec.json", "issuer_pattern": "https://*.example.com", "profile": "rfc9068", "audience": "a",
+                "subjects": ["a", {"prefix": "b", "ignore_case": true}], "max_lifetime_secs": 60, "any_scope": ["a", "b"],
+                "required_claims": [{"claim": ["a", "b"], "one_of": ["x", 1.5, true]}, {"claim": "c", "matches": {"suffix": "d"}}]},
+            "fourth": {"jwks_file": "ec.json", "issuers": ["a", "b"], "token_types": ["JWT", "at+jwt"]}
         },
         "apps": [
             {"name": "n", "slug": "a", "hosts": ["*.example.com"], "gateway_path": "/a", "routing_mode": "pass_through",
@@ -179,6 +200,8 @@ fn policy() -> Value {
                 {"path": "/x/*", "methods": ["GET"], "policy": {"auth": {"auth_type": "none"}}},
                 {"path": "/x", "policy": {"auth": {"auth_type": "jwt", "public_key_file": "rsa.pem"}}}
              ]},
+            {"slug": "c", "gateway_path": "/c", "default_policy": {"auth": {"auth_type": "jwt", "providers": ["third", "fourth"],
+                "required_claims": ["a", {"claim": "d", "equals": 1}, {"claim": "e", "contains": "x"}], "required_scopes": ["c"]}}},
             {"slug": "b", "gateway_path": "/b", "default_policy": {"auth": {
                 "auth_type": "jwt", "jwt_secret_env": "S", "require_expiration": false}}}
         ]
