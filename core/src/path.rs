@@ -129,6 +129,7 @@ fn other_readings(path: &[u8], usual: &[u8]) -> Vec<Vec<u8>> {
             .collect();
         let cut = cut_parameters(&slashed);
         for text in [&slashed, &cut] {
+            add(text.clone());
             add(resolve(text, true));
             add(resolve(&resolve(text, false), true));
             add(cut_parameters(&resolve(text, true)));
@@ -364,6 +365,16 @@ mod tests {
             ("/;/admin", "/admin", "an empty segment behind the cut"),
             ("/p/;/../admin", "/admin", "cut, merged, then resolved"),
             ("/admin%3Bx", "/admin", "an escaped parameter"),
+            (
+                "/admin;/../p",
+                "/admin/../p",
+                "cut, and dots left as they are",
+            ),
+            (
+                "/admin%3b//p",
+                "/admin//p",
+                "cut, and slashes left as they are",
+            ),
             ("/admin%253Bx", "/admin", "one that is escaped twice"),
             ("/p/%252e%252e/admin", "/admin", "dots escaped twice"),
             ("/p%252f..%255cadmin", "/admin", "slashes escaped twice"),

@@ -736,3 +736,20 @@ fn pseudo_headers_have_to_stand_once() {
         assert_eq!(matcher.rule(&Request::new(&twice)), error);
     }
 }
+
+#[test]
+fn a_parameter_hides_no_closed_path_from_a_service_that_leaves_dots() {
+    for closed in ["/admin*", "/admin/*", "(?:)/admin(/(.*))?"] {
+        let matcher = ready(&[app_of(RouteOrder::MostSpecific, vec![route(closed)])]);
+        for path in [
+            "/admin%3b/../public",
+            "/admin;/../public",
+            "/admin;x/%2e%2e/public",
+            "/admin%253b/../public",
+            "/public//../admin",
+        ] {
+            let found = chosen(&matcher, path, &[]);
+            assert_eq!(found, Err(MatchError::Ambiguous), "{closed} {path}");
+        }
+    }
+}

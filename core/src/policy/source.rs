@@ -197,8 +197,9 @@ pub struct HeaderCondition {
 
 /// A condition on a parameter of the query: its name, and either `present` or one way to compare its value.
 /// A parameter that is not there fulfils no comparison, inverted or not. Names and values are
-/// percent-decoded, and `+` is a space. One that stands several times has to fulfil the condition with each of
-/// its values; where they disagree, or services may read the query in another way, see `routes`.
+/// percent-decoded; a space is written `%20`, since services differ about `+`. One that stands several times has
+/// to fulfil the condition with each of its values; where they disagree, or services may read the query in
+/// another way, see `routes`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QueryCondition {
