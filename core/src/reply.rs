@@ -146,7 +146,9 @@ impl Reply {
             Some((body, content_type)) => {
                 let escape = Escape::for_content_type(content_type);
                 self.body = body.render(&values(refusal, ""), escape);
-                self.push_header("content-type", content_type);
+                if !self.body.is_empty() {
+                    self.push_header("content-type", content_type);
+                }
             }
             None => match replies.format {
                 ReplyFormat::Text => self.body = row.body.to_string(),

@@ -221,7 +221,13 @@ pub struct Reply {
 }
 
 /// Headers that every reply has, whatever the filter says.
-const OF_EVERY_REPLY: [&str; 4] = ["connection", "content-length", "date", "server"];
+const OF_EVERY_REPLY: [&str; 5] = [
+    "connection",
+    "content-length",
+    "date",
+    "server",
+    "transfer-encoding",
+];
 
 impl Reply {
     /// A reply as the client gets it.
