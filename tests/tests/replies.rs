@@ -48,6 +48,13 @@ fn app(slug: &str, replies: Option<Value>) -> Value {
     app
 }
 
+/// The same with scopes that a token needs.
+fn scoped() -> Value {
+    let mut app = app("scoped", None);
+    app["default_policy"]["auth"]["required_scopes"] = json!(["orders:read", "orders:write"]);
+    app
+}
+
 fn policy() -> Value {
     json!({
         "providers": {"idp": {"issuer": ISSUER, "audience": "orders", "jwks_url": URL}},
@@ -56,6 +63,7 @@ fn policy() -> Value {
         },
         "apps": [
             app("api", None),
+            scoped(),
             app("text", Some(json!({}))),
             app("empty", Some(json!({"format": "empty"}))),
             app("own", Some(json!({
@@ -149,6 +157,23 @@ fn problem_cases(now: i64) -> Vec<Case> {
                 "claim_missing",
                 r#"{"title":"Forbidden","status":403,"detail":"Required claim is missing in Jwt","reason":"claim_missing"}"#,
                 Some(&problem_challenge("insufficient_scope")),
+            ),
+        ),
+        case(
+            "a genuine token without the scopes is told which",
+            Request::get("/scoped").bearer(&signed(
+                &token(now)
+                    .claim("email", "a@example.com")
+                    .claim("scope", "orders:read"),
+            )),
+            problem(
+                403,
+                "scope_missing",
+                r#"{"title":"Forbidden","status":403,"detail":"Required scope is missing in Jwt","reason":"scope_missing"}"#,
+                Some(&format!(
+                    "{CHALLENGE}, error=\"insufficient_scope\", scope=\"orders:read orders:write\", \
+                     resource_metadata=\"{METADATA}\""
+                )),
             ),
         ),
         case(
