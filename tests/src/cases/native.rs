@@ -4,7 +4,7 @@
 
 use nexus_core::{
     config::Config,
-    engine::{Decision, Engine, FetchAnswer, Outcome, RequestId},
+    engine::{Content, Decision, Engine, FetchAnswer, Outcome, RequestId},
     request::Request,
     time::{Millis, Timestamp},
 };
@@ -67,8 +67,11 @@ impl<'s> Bed<'s> {
     pub fn fetch_all(&mut self) -> usize {
         let mut answered = 0;
         while let Some(fetch) = self.engine.poll_fetch(self.now) {
-            let body = self.setting.jwks(&fetch.target.url).as_bytes();
-            let answer = FetchAnswer::response(200, body);
+            let answer = match self.setting.published(&fetch.target.url) {
+                Some(body) => FetchAnswer::response(200, body.as_bytes()),
+                None if fetch.content == Content::Metadata => FetchAnswer::response(404, &b""[..]),
+                None => panic!("`{}` publishes nothing for {fetch:?}", self.setting.name()),
+            };
             self.engine.handle_answer(fetch.id, answer, self.now);
             answered += 1;
         }

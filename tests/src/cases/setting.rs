@@ -21,11 +21,11 @@ pub struct Setting {
     name: String,
     folder: TempDir,
     environment: BTreeMap<String, String>,
-    key_sets: BTreeMap<String, String>,
+    documents: BTreeMap<String, String>,
     compiled: OnceLock<String>,
 }
 
-/// A key set that the filter fetches.
+/// Something that the filter fetches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
     /// Its URL, as the policy has it or as its preset makes it.
@@ -50,7 +50,7 @@ impl Setting {
             name: name.to_owned(),
             folder,
             environment: BTreeMap::new(),
-            key_sets: BTreeMap::new(),
+            documents: BTreeMap::new(),
             compiled: OnceLock::new(),
         };
         setting.file(POLICY, policy)
@@ -77,8 +77,14 @@ impl Setting {
 
     /// Publishes a key set at a URL.
     #[must_use]
-    pub fn key_set(mut self, url: &str, jwks: &str) -> Self {
-        self.key_sets.insert(url.to_owned(), jwks.to_owned());
+    pub fn key_set(self, url: &str, jwks: &str) -> Self {
+        self.document(url, jwks)
+    }
+
+    /// Publishes something at a URL: a metadata document, a revocation list in JSON, a key set.
+    #[must_use]
+    pub fn document(mut self, url: &str, text: &str) -> Self {
+        self.documents.insert(url.to_owned(), text.to_owned());
         self
     }
 
@@ -116,7 +122,8 @@ impl Setting {
         })
     }
 
-    /// The key sets that the filter fetches, each once, in the configuration's order.
+    /// What the filter fetches, each once, in the configuration's order: key sets, metadata documents and what
+    /// they may lead to, revocation lists.
     ///
     /// # Panics
     /// When the configuration is not of the form that is documented.
@@ -124,25 +131,63 @@ impl Setting {
         let configuration: Value = serde_json::from_str(self.compiled()).expect("JSON");
         let mut remotes = Vec::new();
         for provider in configuration["providers"].as_array().expect("providers") {
-            let remote = &provider["keys"]["remote"];
-            let text = |name: &str| {
-                remote[name]
-                    .as_str()
-                    .unwrap_or_else(|| panic!("no `{name}` in {remote}"))
-                    .to_owned()
-            };
-            if remote.is_object() {
-                let remote = Remote {
-                    url: text("url"),
-                    cluster: text("cluster"),
-                    path: text("path"),
-                };
-                if !remotes.contains(&remote) {
-                    remotes.push(remote);
-                }
+            let fixed = [
+                &provider["keys"]["remote"],
+                &provider["revocation"]["remote"],
+            ];
+            for remote in fixed.into_iter().filter(|remote| remote.is_object()) {
+                remotes.push(Remote {
+                    url: text(remote, "url"),
+                    cluster: text(remote, "cluster"),
+                    path: text(remote, "path"),
+                });
+            }
+            remotes.extend(self.discovered(&provider["keys"]["discovery"]));
+        }
+        let mut seen = Vec::new();
+        remotes.retain(|remote| {
+            !seen.contains(remote) && {
+                seen.push(remote.clone());
+                true
+            }
+        });
+        remotes
+    }
+
+    /// The metadata documents of an issuer, and all that is published on its hosts.
+    fn discovered(&self, discovery: &Value) -> Vec<Remote> {
+        let mut remotes = Vec::new();
+        for host in discovery["hosts"].as_array().into_iter().flatten() {
+            let origin = format!("{}://{}", text(host, "scheme"), text(host, "authority"));
+            let mut paths: Vec<String> = self
+                .documents
+                .keys()
+                .filter_map(|url| url.strip_prefix(&origin))
+                .filter(|path| path.starts_with('/'))
+                .map(str::to_owned)
+                .collect();
+            if remotes.is_empty() {
+                let asked = discovery["paths"].as_array().expect("paths");
+                paths.extend(
+                    asked
+                        .iter()
+                        .map(|path| path.as_str().expect("text").to_owned()),
+                );
+            }
+            for path in paths {
+                remotes.push(Remote {
+                    url: format!("{origin}{path}"),
+                    cluster: text(host, "cluster"),
+                    path,
+                });
             }
         }
         remotes
+    }
+
+    /// What is published at a URL; none where nothing is, which is answered 404.
+    pub fn published(&self, url: &str) -> Option<&str> {
+        self.documents.get(url).map(String::as_str)
     }
 
     /// The key set at a URL.
@@ -150,8 +195,14 @@ impl Setting {
     /// # Panics
     /// When none is published there.
     pub fn jwks(&self, url: &str) -> &str {
-        self.key_sets
-            .get(url)
+        self.published(url)
             .unwrap_or_else(|| panic!("`{}` publishes no key set at `{url}`", self.name))
     }
+}
+
+fn text(object: &Value, name: &str) -> String {
+    object[name]
+        .as_str()
+        .unwrap_or_else(|| panic!("no `{name}` in {object}"))
+        .to_owned()
 }

@@ -76,9 +76,10 @@ impl Bed {
     pub fn serving(setting: &Setting) -> Self {
         let bed = Self::new();
         for remote in setting.remotes() {
-            let jwks = setting.jwks(&remote.url);
-            bed.callouts
-                .answer(&remote.cluster, &remote.path, Answer::json(jwks));
+            let answer = setting
+                .published(&remote.url)
+                .map_or_else(|| Answer::status(404), Answer::json);
+            bed.callouts.answer(&remote.cluster, &remote.path, answer);
         }
         bed
     }

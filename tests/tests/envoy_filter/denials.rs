@@ -18,10 +18,17 @@ use crate::scene::{
 };
 
 /// Denials that other tests show, and why.
-const SHOWN_ELSEWHERE: [(&str, &str); 1] = [(
-    "waiting_limit",
-    "takes a key server that hangs and 4 MiB of tokens: `waiting`",
-)];
+const SHOWN_ELSEWHERE: [(&str, &str); 3] = [
+    (
+        "waiting_limit",
+        "takes a key server that hangs and 4 MiB of tokens: `waiting`",
+    ),
+    ("token_revoked", "takes a list: `revocation`"),
+    (
+        "revocations_unavailable",
+        "takes a list that cannot be had: `revocation`",
+    ),
+];
 
 /// Denials that nobody can provoke in Envoy, and why.
 const NOT_PROVOKABLE: [(&str, &str); 2] = [

@@ -8,6 +8,7 @@
 mod algorithms;
 mod configuration;
 mod denials;
+mod discovery;
 mod environment;
 mod envoy_status;
 mod forwarding;
@@ -16,6 +17,7 @@ mod hostile;
 mod key_sources;
 mod memory;
 mod paths;
+mod revocation;
 mod rotation;
 mod scene;
 mod token_sources;

@@ -84,6 +84,8 @@ pub(crate) const ANSWERS: &[Answer] = answers! {
     "jwks_unusable" 401 BEARER, "Jwks doesn't have any valid public key";
     "jwks_unavailable" 401 BEARER, "Jwks remote fetch is failed";
     "waiting_limit" 503 None, "Service Unavailable";
+    "token_revoked" 401 INVALID_TOKEN, "Jwt verification fails";
+    "revocations_unavailable" 503 None, "Service Unavailable";
     "audience_not_allowed" 403 INVALID_TOKEN, "Audiences in Jwt are not allowed";
     "claim_missing" 403 INSUFFICIENT_SCOPE, "Required claim is missing in Jwt";
     "claim_not_forwardable" 403 INSUFFICIENT_SCOPE, "Jwt claim cannot be forwarded";
