@@ -7,6 +7,7 @@ fn help_texts() {
     insta::assert_snapshot!("help-short", sandbox.run(["-h"]).expect(0).transcript());
     for command in [
         "compile-policy",
+        "compile-revocations",
         "test-token",
         "inspect-token",
         "mint-token",

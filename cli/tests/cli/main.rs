@@ -2,6 +2,7 @@
 //! about its keys and signatures.
 
 mod compile_policy;
+mod compile_revocations;
 mod completions;
 mod help;
 mod inspect_token;

@@ -560,3 +560,44 @@ fn a_token_of_every_algorithm_passes_the_filter_and_not_with_another_key() {
         }
     }
 }
+
+/// The policy's issuer says where its keys are, and its tokens may be revoked.
+const FETCHING_POLICY: &str = r#"{
+  "slug": "my-app", "gateway_path": "/my-app",
+  "default_policy": {
+    "auth": {
+      "auth_type": "jwt",
+      "issuer": "https://idp.example.com", "audience": "my-app", "oidc_discovery": true,
+      "revocation_url": "https://lists.example.com/revoked.bin"
+    }
+  }
+}
+"#;
+
+#[test]
+fn discovery_and_revocation_are_answered_from_files() {
+    let sandbox = sandbox()
+        .file("policy.json", FETCHING_POLICY)
+        .file("revoked.json", r#"{"jti": ["stolen"]}"#)
+        .file("broken.json", r#"{"jtis": ["stolen"]}"#);
+    sandbox
+        .run(["compile-revocations", "revoked.json", "-o", "revoked.bin"])
+        .expect(0);
+    let good = mint(&sandbox, &[]);
+    let revoked = mint(&sandbox, &["--jti", "stolen"]);
+    let run = |token: &str, more: &[&str]| {
+        let fixed = ["test-token", "--policy", "policy.json", "--now", NOW, "-"];
+        sandbox.run_with(token, fixed.iter().chain(more))
+    };
+    let (jwks, list) = (["--jwks", "jwks.json"], ["--revocations", "revoked.json"]);
+    let runs = [
+        run(&good, &[jwks, list].concat()).expect(0),
+        run(&revoked, &[jwks, list].concat()).expect(1),
+        run(&revoked, &[jwks, ["--revocations", "revoked.bin"]].concat()).expect(1),
+        // What is not given is not there, and nobody passes without it.
+        run(&good, &jwks).expect(1),
+        run(&good, &list).expect(1),
+        run(&good, &[jwks, ["--revocations", "broken.json"]].concat()).expect(3),
+    ];
+    insta::assert_snapshot!(transcripts(&runs));
+}
