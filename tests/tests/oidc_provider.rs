@@ -66,7 +66,7 @@ impl Provider {
         let body = "grant_type=client_credentials&client_id=orders-client&client_secret=test-only-secret\
                     &resource=https%3A%2F%2Fapi.example.com%2Forders&scope=orders%3Aread";
         let request = Request::new("POST", "/token")
-            .host(&self.addr.to_string())
+            .host(self.addr.to_string())
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body);
         let response = client::send(self.addr, &request);
@@ -79,7 +79,7 @@ impl Provider {
 
     /// Replaces its keys.
     fn rotate(&self) {
-        let request = Request::new("POST", "/rotate").host(&self.addr.to_string());
+        let request = Request::new("POST", "/rotate").host(self.addr.to_string());
         assert_eq!(client::send(self.addr, &request).status, 200);
     }
 

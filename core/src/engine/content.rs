@@ -4,6 +4,7 @@
 //! are fetched, and asked again when they are not there any more. When a round starts, how long it may
 //! take and how long its result may be used is the affair of [`super::source`].
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -56,7 +57,7 @@ pub(super) enum Purpose {
     /// A JWK set at a fixed place.
     Keys(Remote),
     /// A JWK set where its issuer says.
-    Discovered(Discovered),
+    Discovered(Box<Discovered>),
     /// A list of what is revoked.
     Revocations(Remote),
 }

@@ -266,7 +266,9 @@ impl Origin {
     fn purpose(&self) -> Purpose {
         match self {
             Self::Keys(remote) => Purpose::Keys(remote.clone()),
-            Self::Discovered(discovery) => Purpose::Discovered(Discovered::new(discovery.clone())),
+            Self::Discovered(discovery) => {
+                Purpose::Discovered(Box::new(Discovered::new(discovery.clone())))
+            }
             Self::Revocations(remote) => Purpose::Revocations(remote.clone()),
         }
     }

@@ -72,10 +72,7 @@ impl Compiler<'_> {
     }
 
     /// The list of `revocation_url`.
-    #[expect(
-        clippy::type_complexity,
-        reason = "none because of a fault, and none because there is none"
-    )]
+    // `None` because of a fault; `Some(None)` because there is no list.
     fn revocation_list(
         &mut self,
         node: &Node<'_, '_>,

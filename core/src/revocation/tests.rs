@@ -1,7 +1,6 @@
 use super::*;
 use serde_json::json;
 use std::string::ToString;
-use std::vec;
 
 fn list(text: &str) -> Result<RevocationList, RevocationError> {
     RevocationList::parse(text.as_bytes().into())
@@ -72,7 +71,7 @@ fn the_compact_form_is_the_list_and_its_bytes_are_fixed() {
     .unwrap();
     // SHA-256 of `jti\0t1` and of `sub\0bob`, as any other tool gives it.
     let mut expected = b"NEXUSREV\0\0\0\x01\0\0\0\x02".to_vec();
-    let mut records = vec![
+    let mut records = [
         [&sha256(b"jti\0t1")[..8], &[0xff; 4]].concat(),
         [&sha256(b"sub\0bob")[..8], &1_700_000_000_u32.to_be_bytes()].concat(),
     ];
