@@ -27,6 +27,8 @@ const LONGEST_VALUE: usize = 100;
 struct Explanation {
     decision: String,
     reason: Option<String>,
+    /// The reason for which a rule that only reports would have denied.
+    would_deny: Option<String>,
     app: Option<String>,
     route: Option<String>,
     provider: Option<String>,
@@ -95,7 +97,15 @@ impl Report {
         let mut text = String::new();
         let explanation = &self.explanation;
         match &self.fate {
-            Fate::Allowed { .. } => line(&mut text, &styled(GOOD, "ALLOW")),
+            Fate::Allowed { .. } => {
+                let report = explanation
+                    .would_deny
+                    .as_deref()
+                    .map_or_else(String::new, |reason| {
+                        format!(" {} {}", styled(BAD, "would DENY"), visible(reason))
+                    });
+                line(&mut text, &format!("{}{report}", styled(GOOD, "ALLOW")));
+            }
             Fate::Denied(response) => {
                 let status = response
                     .status()
@@ -153,6 +163,7 @@ impl Report {
             decision: if allowed.is_some() { "allow" } else { "deny" },
             status: denied.and_then(Response::status),
             reason: explanation.reason.as_deref(),
+            would_deny: explanation.would_deny.as_deref(),
             evidence: explanation.evidence.as_deref(),
             body: denied.map(|response| text_of(&response.whole_body())),
             app: explanation.app.as_deref(),
@@ -350,6 +361,8 @@ struct Printed<'a> {
     decision: &'a str,
     status: Option<u32>,
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_deny: Option<&'a str>,
     evidence: Option<&'a str>,
     body: Option<String>,
     app: Option<&'a str>,

@@ -271,7 +271,8 @@ pub enum Mode {
     Strict,
     /// One without any token passes, without the headers that carry claims. One with a token that fails is denied.
     AllowMissing,
-    /// All pass, without the headers that carry claims. A token that fails stays in the request.
+    /// All pass, without the headers that carry claims. A token that fails counts as none, and is removed unless
+    /// `forward_token` is set.
     AllowMissingOrFailed,
     /// All pass, and what `strict` would have done is told: to the service in the header `x-nexus-report`
     /// (`allow`, or `deny; reason=` and the code), in the log and in the counters `nexus.would_deny.<code>`.

@@ -59,8 +59,8 @@ fn envoy_does_not_start_with_a_configuration_that_the_filter_refuses() {
     let rows = [
         (
             "another version",
-            with(&altered(|it| it["nexus"] = json!(2))),
-            "has version 2, this filter reads version 1",
+            with(&altered(|it| it["nexus"] = json!(1))),
+            "has version 1, this filter reads version 2",
         ),
         (
             "a secret that is not there",
@@ -107,8 +107,8 @@ fn bad_configurations() -> Vec<(&'static str, String, &'static str)> {
         ),
         (
             "another version",
-            altered(|it| it["nexus"] = json!(2)),
-            "has version 2, this filter reads version 1",
+            altered(|it| it["nexus"] = json!(1)),
+            "has version 1, this filter reads version 2",
         ),
         (
             "an unknown field",
