@@ -270,8 +270,6 @@ pub struct Engine {
     /// The headers that carry claims anywhere, folded (see [`crate::request::fold_header_name`]) and sorted.
     protected: Vec<Vec<u8>>,
     filter_state_keys: Vec<String>,
-    /// Whether any provider or rule has the proxy find its route anew.
-    routes_by_claims: bool,
     waiting: BTreeMap<RequestId, Waiting>,
     waiting_bytes: usize,
     decided: VecDeque<(RequestId, Decision)>,
@@ -455,7 +453,7 @@ impl Engine {
 
     /// The edits that every request gets: without the headers that a service might take for the verified
     /// identity, whatever app it is for, since services trust them by name, and may be reached by more than
-    /// one path. Where routes depend on them, the proxy may have taken its route by a header of the client's.
+    /// one path. The proxy may have taken its route by such a header, and has to find it anew.
     fn stripped(&self, request: &Request<'_>) -> HeaderEdits {
         let remove = spellings(request, |name| {
             self.protected
@@ -463,7 +461,7 @@ impl Engine {
                 .is_ok()
         });
         HeaderEdits {
-            clear_route_cache: self.routes_by_claims && !remove.is_empty(),
+            clear_route_cache: !remove.is_empty(),
             remove,
             ..HeaderEdits::default()
         }

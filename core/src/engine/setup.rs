@@ -212,7 +212,6 @@ pub(super) fn build(
         token_parameters,
         protected: forwarding.headers,
         filter_state_keys: forwarding.filter_state_keys,
-        routes_by_claims: forwarding.clears_route_cache,
         apps: apps
             .map(|app| read_app(app, &handling))
             .collect::<Result<_, _>>()?,
@@ -436,7 +435,6 @@ struct Forwarding {
     headers: Vec<Vec<u8>>,
     /// Every key of filter state, in order.
     filter_state_keys: Vec<String>,
-    clears_route_cache: bool,
 }
 
 impl Forwarding {
@@ -452,10 +450,8 @@ impl Forwarding {
         let mut all = Self {
             headers: Vec::from([fold_header_name(REPORT_HEADER)]),
             filter_state_keys: Vec::new(),
-            clears_route_cache: false,
         };
         for handling in providers.iter().map(|(handling, _)| handling).chain(rules) {
-            all.clears_route_cache |= handling.clear_route_cache == Some(true);
             for (target, _) in forwarded(handling) {
                 all.add(target)?;
             }

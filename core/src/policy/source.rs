@@ -475,9 +475,8 @@ pub struct Provider {
     /// Where the whole payload of the token goes. A header that carries it is removed from every inbound request first.
     pub forward_payload: Option<ForwardedPayload>,
     /// Whether the proxy finds its route anew once a token was accepted, so that routes can be chosen by headers or filter
-    /// state that carry claims. Once any provider or rule of the policy says so, the proxy finds its route anew as well for
-    /// every request from which a forged header was removed. Envoy does it by its function `clear_route_cache`, or, before
-    /// 1.33, by itself whenever headers change.
+    /// state that carry claims. Where a forged header was removed from a request it does so in any case. Envoy has a
+    /// function for it, `clear_route_cache`, and before 1.33 does so by itself whenever headers change.
     #[schemars(extend("default" = false))]
     pub clear_route_cache: Option<bool>,
     /// Whether the service gets the token itself. Otherwise it is removed from the request once it is verified.

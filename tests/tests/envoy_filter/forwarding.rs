@@ -508,6 +508,36 @@ fn routes_follow_verified_claims_and_no_forged_header() {
 }
 
 #[test]
+fn without_clearing_no_claim_and_no_forged_header_chooses_a_route() {
+    let upstream = Upstream::start();
+    let policy = plan_policy(false, inline_provider());
+    let config = routed_by_plan(with_policy(upstream.addr(), &policy));
+    envoy::for_oldest_and_newest(|version| {
+        let envoy = Envoy::start(version, &config);
+        let mut client = envoy.client();
+        for (note, request, route) in routed_requests() {
+            let response = client.send(&request);
+            assert_eq!(
+                response.status,
+                200,
+                "{version}, {note}: {}",
+                response.text()
+            );
+            // Where the same was forged that the token says, the route is found once more all the same.
+            let expected = match note {
+                "the claim says gold" => "default",
+                _ => route,
+            };
+            assert_eq!(
+                response.headers.text("x-route").as_deref(),
+                Some(expected),
+                "{version}, {note}"
+            );
+        }
+    });
+}
+
+#[test]
 fn a_request_that_waited_for_keys_takes_the_route_of_its_claim() {
     let upstream = Upstream::start();
     let slow = || {

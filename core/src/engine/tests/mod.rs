@@ -4,6 +4,7 @@ mod authorizing;
 mod deciding;
 mod discovering;
 mod fetching;
+mod forwarding;
 mod placing;
 mod possession;
 mod replies;
