@@ -17,6 +17,7 @@ mod hostile;
 mod key_sources;
 mod memory;
 mod paths;
+mod possession;
 mod revocation;
 mod rotation;
 mod scene;
