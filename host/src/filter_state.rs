@@ -41,6 +41,13 @@ impl FilterState {
         self.0.get(name).map(|(_, value)| value.as_slice())
     }
 
+    pub(crate) fn values(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let values = self.0.iter();
+        values
+            .map(|(name, (_, value))| (name.clone(), value.clone()))
+            .collect()
+    }
+
     pub(crate) fn kind(&self, name: &[u8]) -> Option<PropertyType> {
         self.0.get(name).map(|(declaration, _)| declaration.kind)
     }

@@ -1,5 +1,6 @@
 //! Handles to a worker's VM and to its streams: what a test or a command holds in its hands.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -155,6 +156,13 @@ impl Stream {
     pub fn property(&self, name: impl AsRef<[u8]>) -> Option<Vec<u8>> {
         self.look(|stream| stream.filter_state.value(name.as_ref()).map(<[u8]>::to_vec))
             .flatten()
+    }
+
+    /// All that the filter stored with `proxy_set_property`, by name.
+    #[must_use]
+    pub fn properties(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.look(|stream| stream.filter_state.values())
+            .unwrap_or_default()
     }
 
     /// The type of what the filter stored under this name, as others see it in the filter state.

@@ -166,7 +166,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     let report = match fate {
         Fate::Forwarded(forwarded) => {
-            Report::of_allowed(&logs, forwarded.headers, &stream.original_headers())
+            let original = stream.original_headers();
+            Report::of_allowed(&logs, forwarded.headers, &original, stream.properties())
         }
         Fate::Replied(_) => Report::of_denied(&logs, stream.client_response()),
         Fate::Paused(_) => Err(Failure::harness(format!(

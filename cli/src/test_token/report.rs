@@ -41,6 +41,8 @@ enum Fate {
     Allowed {
         headers: HeaderMap,
         original: HeaderMap,
+        /// What the proxy keeps with the request, by the key that Envoy gives it.
+        filter_state: BTreeMap<String, String>,
     },
     Denied(Response),
 }
@@ -60,12 +62,17 @@ impl Report {
         logs: &[LogEntry],
         headers: HeaderMap,
         original: &HeaderMap,
+        properties: BTreeMap<Vec<u8>, Vec<u8>>,
     ) -> Result<Self> {
         Ok(Self {
             explanation: explanation(logs, "allow")?,
             fate: Fate::Allowed {
                 headers,
                 original: original.clone(),
+                filter_state: properties
+                    .into_iter()
+                    .map(|(name, value)| (format!("wasm.{}", text_of(&name)), text_of(&value)))
+                    .collect(),
             },
         })
     }
@@ -143,7 +150,14 @@ impl Report {
         }
         line(&mut text, "");
         match &self.fate {
-            Fate::Allowed { headers, original } => upstream(&mut text, headers, original),
+            Fate::Allowed {
+                headers,
+                original,
+                filter_state,
+            } => {
+                upstream(&mut text, headers, original);
+                kept(&mut text, filter_state);
+            }
             Fate::Denied(response) => reply(&mut text, response),
         }
         text
@@ -156,7 +170,9 @@ impl Report {
     pub(super) fn json(&self, played: &Played, now: Timestamp) -> Result<String> {
         let explanation = &self.explanation;
         let (allowed, denied) = match &self.fate {
-            Fate::Allowed { headers, original } => (Some((headers, original)), None),
+            Fate::Allowed {
+                headers, original, ..
+            } => (Some((headers, original)), None),
             Fate::Denied(response) => (None, Some(response)),
         };
         let printed = Printed {
@@ -185,6 +201,10 @@ impl Report {
                     removed: by_name(&changes.removed).into_keys().collect(),
                 }
             }),
+            filter_state: match &self.fate {
+                Fate::Allowed { filter_state, .. } => filter_state.clone(),
+                Fate::Denied(_) => BTreeMap::new(),
+            },
             response_headers: denied.map(|response| by_name(&response.headers)),
         };
         let text = serde_json::to_string(&printed).map_err(|error| {
@@ -302,6 +322,18 @@ fn upstream(text: &mut String, headers: &HeaderMap, original: &HeaderMap) {
     }
 }
 
+/// What filters and access logs behind the filter find.
+fn kept(text: &mut String, filter_state: &BTreeMap<String, String>) {
+    if filter_state.is_empty() {
+        return;
+    }
+    line(text, "");
+    line(text, &styled(TITLE, "what the proxy keeps as filter state"));
+    for (key, value) in filter_state {
+        header(text, " ", Style::new(), key.as_bytes(), value.as_bytes());
+    }
+}
+
 fn reply(text: &mut String, response: &Response) {
     line(text, &styled(TITLE, "what the client gets"));
     for (name, value) in response.headers.iter() {
@@ -372,6 +404,8 @@ struct Printed<'a> {
     request: PrintedRequest<'a>,
     upstream_headers: Option<ByName>,
     header_changes: Option<PrintedChanges>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    filter_state: BTreeMap<String, String>,
     response_headers: Option<ByName>,
 }
 

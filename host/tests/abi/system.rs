@@ -306,6 +306,11 @@ fn properties_have_the_type_that_the_root_context_declared() {
             "what a stream's context declares counts nowhere"
         );
         assert_eq!(of("wasm.text"), (None, None));
+        let names: Vec<Vec<u8>> = stream.properties().into_keys().collect();
+        assert_eq!(
+            names,
+            [b"fixed".to_vec(), b"late".to_vec(), b"text".to_vec()]
+        );
     }
 }
 
