@@ -475,8 +475,8 @@ pub struct Provider {
     /// Where the whole payload of the token goes. A header that carries it is removed from every inbound request first.
     pub forward_payload: Option<ForwardedPayload>,
     /// Whether the proxy finds its route anew once a token was accepted, so that routes can be chosen by headers or filter
-    /// state that carry claims. Where a forged header was removed from a request it does so in any case. Envoy has a
-    /// function for it, `clear_route_cache`, and before 1.33 does so by itself whenever headers change.
+    /// state that carry claims. Where a forged header was removed from a request it does so in any case. Envoy does so by
+    /// itself when a filter changes headers, which no version promises, and never for filter state alone.
     #[schemars(extend("default" = false))]
     pub clear_route_cache: Option<bool>,
     /// Whether the service gets the token itself. Otherwise it is removed from the request once it is verified.

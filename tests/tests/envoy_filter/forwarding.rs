@@ -508,8 +508,9 @@ fn routes_follow_verified_claims_and_no_forged_header() {
 }
 
 #[test]
-fn without_clearing_no_claim_and_no_forged_header_chooses_a_route() {
+fn no_forged_header_chooses_a_route_where_the_policy_does_not_ask_for_clearing() {
     let upstream = Upstream::start();
+    // These Envoys find the route anew by themselves when a filter changes headers, so that a claim chooses it too.
     let policy = plan_policy(false, inline_provider());
     let config = routed_by_plan(with_policy(upstream.addr(), &policy));
     envoy::for_oldest_and_newest(|version| {
@@ -523,18 +524,60 @@ fn without_clearing_no_claim_and_no_forged_header_chooses_a_route() {
                 "{version}, {note}: {}",
                 response.text()
             );
-            // Where the same was forged that the token says, the route is found once more all the same.
-            let expected = match note {
-                "the claim says gold" => "default",
-                _ => route,
-            };
             assert_eq!(
                 response.headers.text("x-route").as_deref(),
-                Some(expected),
+                Some(route),
                 "{version}, {note}"
             );
         }
     });
+}
+
+/// No header changes here, so that Envoy has no reason of its own to find the route anew.
+#[test]
+fn a_route_follows_filter_state_only_where_the_policy_asks_for_clearing() {
+    let upstream = Upstream::start();
+    for (clears, expected) in [(true, "gold"), (false, "default")] {
+        let policy = json!({
+            "providers": {"idp": inline_provider()},
+            "apps": [{"slug": "app", "gateway_path": "/", "default_policy": {"auth": {
+                "auth_type": "jwt", "providers": ["idp"], "forward_token": true,
+                "forward_claims": [{"claim": "plan", "filter_state": "plan"}],
+                "clear_route_cache": clears,
+            }}}],
+        });
+        let config = with_policy(upstream.addr(), &policy).edit_connection_manager(|manager| {
+            let route = |name: &str, conditions: Value| {
+                json!({
+                    "match": {"prefix": "/", "filter_state": conditions},
+                    "route": {"cluster": "upstream"},
+                    "response_headers_to_add": [{"header": {"key": "x-route", "value": name}}],
+                })
+            };
+            let is_gold = json!([{"key": "wasm.plan", "string_match": {"exact": "gold"}}]);
+            manager["route_config"]["virtual_hosts"][0]["routes"] =
+                json!([route("gold", is_gold), route("default", json!([]))]);
+        });
+        envoy::for_oldest_and_newest(|version| {
+            let envoy = Envoy::start(version, &config);
+            let route = |plan: &str| {
+                let signed = token_of(&format!(r#""plan":"{plan}""#));
+                let response = envoy.client().send(&Request::get("/").bearer(signed));
+                assert_eq!(response.status, 200, "{version}: {}", response.text());
+                response.headers.text("x-route")
+            };
+            assert_eq!(
+                route("gold").as_deref(),
+                Some(expected),
+                "{version}, {clears}"
+            );
+            assert_eq!(
+                route("free").as_deref(),
+                Some("default"),
+                "{version}, {clears}"
+            );
+        });
+    }
 }
 
 #[test]

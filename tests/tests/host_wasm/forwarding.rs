@@ -43,7 +43,7 @@ fn start(builder: ProxyBuilder, setting: &Setting) -> Vm {
 
 fn send(vm: &Vm, request: Request) -> Stream {
     let stream = vm.request(request);
-    stream.wait(LONGEST_WAIT);
+    let _ = stream.wait(LONGEST_WAIT);
     assert_eq!(vm.failure(), None);
     stream
 }
