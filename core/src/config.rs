@@ -484,7 +484,7 @@ pub enum Auth {
     /// Nothing.
     None,
     /// A JWT.
-    Jwt(JwtAuth),
+    Jwt(Box<JwtAuth>),
 }
 
 /// Which JWT a request needs, and what is passed on from it.

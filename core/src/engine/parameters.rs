@@ -186,11 +186,7 @@ fn split_at(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
     }
 }
 
-fn join<'p>(
-    parts: &mut dyn Iterator<Item = &'p [u8]>,
-    separator: &[u8],
-    capacity: usize,
-) -> Vec<u8> {
+fn join(parts: &mut dyn Iterator<Item = &[u8]>, separator: &[u8], capacity: usize) -> Vec<u8> {
     let mut joined = Vec::with_capacity(capacity);
     for (index, part) in parts.enumerate() {
         if index > 0 {

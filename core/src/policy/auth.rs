@@ -44,7 +44,7 @@ impl Compiler<'_> {
             AuthType::None => self.no_auth(&node),
             AuthType::Jwt => self
                 .jwt_auth(&node, &policy.auth, name)
-                .map(config::Auth::Jwt),
+                .map(|auth| config::Auth::Jwt(Box::new(auth))),
         }
     }
 

@@ -638,7 +638,7 @@ pub enum RequiredClaim {
     /// the name of a top-level claim, dots, slashes and all, that may be anything
     Name(String),
     /// a claim and what it has to be
-    Condition(ClaimCondition),
+    Condition(Box<ClaimCondition>),
 }
 
 /// A claim and what it has to be: at most one of `equals`, `one_of`, `contains` and `matches`. Numbers are

@@ -205,11 +205,10 @@ impl Program {
             match self.instructions.get(place) {
                 Some(Instruction::Jump(target)) => stack.push(*target),
                 Some(Instruction::Split(first, second)) => stack.extend([*second, *first]),
-                Some(Instruction::Look(look)) => {
-                    if look.holds(around) {
-                        stack.push(place.saturating_add(1));
-                    }
+                Some(Instruction::Look(look)) if look.holds(around) => {
+                    stack.push(place.saturating_add(1));
                 }
+                Some(Instruction::Look(_)) => {}
                 Some(_) => places.list.push(place),
                 None => {}
             }

@@ -18,7 +18,103 @@ use crate::scene::{
 };
 
 /// Denials that other tests show, and why.
-const SHOWN_ELSEWHERE: [(&str, &str); 3] = [
+const SHOWN_ELSEWHERE: [(&str, &str); 27] = [
+    (
+        "certificate_missing",
+        "takes a proof or a certificate: `possession`",
+    ),
+    (
+        "dpop_binding_missing",
+        "takes a proof or a certificate: `possession`",
+    ),
+    (
+        "dpop_proof_expired",
+        "takes a proof or a certificate: `possession`",
+    ),
+    (
+        "dpop_proof_malformed",
+        "takes a proof or a certificate: `possession`",
+    ),
+    (
+        "dpop_proof_missing",
+        "takes a proof or a certificate: `possession`",
+    ),
+    (
+        "dpop_proof_repeated",
+        "takes a proof or a certificate: `possession`",
+    ),
+    (
+        "dpop_proof_replayed",
+        "takes a proof or a certificate: `possession`",
+    ),
+    (
+        "dpop_request_mismatch",
+        "takes a proof or a certificate: `possession`",
+    ),
+    (
+        "dpop_scheme_missing",
+        "takes a proof or a certificate: `possession`",
+    ),
+    (
+        "dpop_signature_invalid",
+        "takes a proof or a certificate: `possession`",
+    ),
+    (
+        "dpop_token_mismatch",
+        "takes a proof or a certificate: `possession`",
+    ),
+    (
+        "certificate_binding_missing",
+        "takes a proof or a certificate: `possession` of the engine's own tests",
+    ),
+    (
+        "certificate_mismatch",
+        "takes a proof or a certificate: `possession` of the engine's own tests",
+    ),
+    (
+        "dpop_key_mismatch",
+        "takes a proof or a certificate: `possession` of the engine's own tests",
+    ),
+    (
+        "dpop_key_unusable",
+        "takes a proof or a certificate: `possession` of the engine's own tests",
+    ),
+    (
+        "dpop_memory_unavailable",
+        "takes a proof or a certificate: `possession` of the engine's own tests",
+    ),
+    (
+        "token_cnf_invalid",
+        "takes a proof or a certificate: `possession` of the engine's own tests",
+    ),
+    (
+        "claim_not_allowed",
+        "takes conditions on claims: `authorizing` of the engine's own tests",
+    ),
+    (
+        "scope_missing",
+        "takes conditions on claims: `authorizing` of the engine's own tests",
+    ),
+    (
+        "subject_not_allowed",
+        "takes conditions on claims: `authorizing` of the engine's own tests",
+    ),
+    (
+        "token_lifetime_too_long",
+        "takes conditions on claims: `authorizing` of the engine's own tests",
+    ),
+    (
+        "token_profile_claim_missing",
+        "takes conditions on claims: `authorizing` of the engine's own tests",
+    ),
+    (
+        "token_type_not_allowed",
+        "takes conditions on claims: `authorizing` of the engine's own tests",
+    ),
+    (
+        "condition_ambiguous",
+        "takes conditions on routes: `route_conditions`",
+    ),
     (
         "waiting_limit",
         "takes a key server that hangs and 4 MiB of tokens: `waiting`",

@@ -37,8 +37,8 @@ struct Row {
 /// it says instead; none where the request passes.
 fn instead(code: u8) -> Option<(u16, Option<u8>)> {
     match code {
-        // Both tokens are good, and it checks both.
-        27 => Some((200, None)),
+        // It gets both values of the header as one, joined by a comma.
+        27 => Some((401, Some(4))),
         // A set that it fetched and that has no usable key counts as one that it could not fetch.
         31 => Some((401, Some(40))),
         _ => None,
