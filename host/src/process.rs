@@ -23,10 +23,13 @@ use crate::worker::Worker;
 /// Most events in one moment of time: a guest that wakes itself for ever does not hang its host.
 const MAX_EVENTS_AT_ONCE: usize = 100_000;
 
+/// A foreign function that the user of the host offers.
+type OwnFunction = dyn Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync;
+
 /// What `proxy_call_foreign_function` reaches.
 pub(crate) enum ForeignFunction {
     /// What the user of the host offers.
-    Own(Box<dyn Fn(&[u8]) -> Result<Vec<u8>, Status> + Send + Sync>),
+    Own(Box<OwnFunction>),
     /// Envoy's `clear_route_cache`.
     ClearRouteCache,
     /// Envoy's `declare_property`.

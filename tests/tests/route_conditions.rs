@@ -123,7 +123,10 @@ fn paths(rows: &[(&str, Fate)]) -> Vec<Case> {
 }
 
 /// One path with these headers.
-fn with_headers(path: &str, rows: &[(&[(&str, &[u8])], Fate)]) -> Vec<Case> {
+/// Headers, and what comes of a request with them.
+type HeadersRow<'r> = (&'r [(&'r str, &'r [u8])], Fate);
+
+fn with_headers(path: &str, rows: &[HeadersRow<'_>]) -> Vec<Case> {
     rows.iter()
         .map(|(headers, fate)| {
             let request = headers
@@ -246,7 +249,7 @@ fn a_header_opens_only_with_all_its_values() {
     );
     let opens = Open("/x [x-env]");
     let closes = Closed("GET /x [x-debug, x-env]");
-    let rows: &[(&[(&str, &[u8])], Fate)] = &[
+    let rows: &[HeadersRow<'_>] = &[
         (&[], Default),
         (&[("x-env", b"test")], opens),
         (&[("X-ENV", b"test")], opens),
@@ -291,7 +294,7 @@ fn a_header_that_closes_is_not_escaped_by_a_second_value() {
         ..with_headers(path, &[(headers, Default)]).remove(0)
     };
     let all = |path: &str, closes: Fate| {
-        let rows: &[(&[(&str, &[u8])], Fate)] = &[
+        let rows: &[HeadersRow<'_>] = &[
             (&[("x-tenant", b"bank")], closes),
             (&[("x-tenant", b"bank"), ("x-tenant", b"toys")], CONDITION),
             (&[("x-tenant", b"toys"), ("X-Tenant", b"bank")], CONDITION),
@@ -305,7 +308,7 @@ fn a_header_that_closes_is_not_escaped_by_a_second_value() {
         cases.extend(all("/app/r", Closed("/r [x-tenant]")));
         cases.extend(all("/app/i", Closed("/i [x-tenant]")));
         cases.extend(all("/app/c", Closed("/c [x-tenant]")));
-        let not_utf8: &[(&[(&str, &[u8])], Fate)] = &[(&[("x-tenant", b"ba\xff")], CONDITION)];
+        let not_utf8: &[HeadersRow<'_>] = &[(&[("x-tenant", b"ba\xff")], CONDITION)];
         cases.extend(with_headers("/app/r", not_utf8));
         for path in ["/app/a", "/app/r", "/app/i", "/app/c"] {
             cases.push(passes(path, &[]));

@@ -518,11 +518,12 @@ fn a_header_counts_with_all_its_values_and_spellings() {
     let yes = Ok(Some(0));
     let no = Ok(None);
     let exact = || text(Exact, "a");
-    let cases: &[(
+    type Case<'c> = (
         ConditionTest,
-        &[(&str, &str)],
+        &'c [(&'c str, &'c str)],
         Result<Option<usize>, MatchError>,
-    )] = &[
+    );
+    let cases: &[Case<'_>] = &[
         (Present, &[], no),
         (Present, &[("x-env", "")], yes),
         (Present, &[("X-Env", "a")], yes),
@@ -631,7 +632,8 @@ fn a_parameter_counts_with_all_its_values_and_readings() {
     let no = Ok(None);
     let one = || Matches(text(TextMatchKind::Exact, "1"));
     let spaced = || Matches(text(TextMatchKind::Exact, "a b"));
-    let cases: &[(ConditionTest, &str, Result<Option<usize>, MatchError>)] = &[
+    type Case<'c> = (ConditionTest, &'c str, Result<Option<usize>, MatchError>);
+    let cases: &[Case<'_>] = &[
         (Present, "", no),
         (Present, "?", no),
         (Present, "?v", yes),

@@ -113,7 +113,8 @@ fn a_token_that_is_bound_to_a_certificate_is_taken_over_that_connection_alone() 
     let bound = |cnf: Value| token(1, &claims(&json!({ "cnf": cnf })));
     let mine = bound(json!({ "x5t#S256": thumbprint }));
     let unbound = good(1);
-    let cases: [(&str, &str, Option<&[u8]>, Option<&str>); 12] = [
+    type Case<'c> = (&'c str, &'c str, Option<&'c [u8]>, Option<&'c str>);
+    let cases: [Case<'_>; 12] = [
         ("off", &mine, None, None),
         ("off", &mine, Some(b"another"), None),
         ("allowed", &mine, Some(b"mine"), None),
@@ -209,7 +210,8 @@ fn a_token_that_is_bound_to_a_key_comes_with_a_proof_and_under_its_scheme() {
     let scheme = |scheme: &str, token: &str| std::format!("{scheme} {token}");
     let proof = proof(&bound, "j");
     let stray = self::proof(&unbound, "j");
-    let cases: [(&str, String, &[&str], Option<&str>, &str); 16] = [
+    type Case<'c> = (&'c str, String, &'c [&'c str], Option<&'c str>, &'c str);
+    let cases: [Case<'_>; 16] = [
         (
             "allowed",
             scheme("DPoP", &bound),
