@@ -122,10 +122,10 @@ fn paths(rows: &[(&str, Fate)]) -> Vec<Case> {
         .collect()
 }
 
-/// One path with these headers.
 /// Headers, and what comes of a request with them.
 type HeadersRow<'r> = (&'r [(&'r str, &'r [u8])], Fate);
 
+/// One path with these headers.
 fn with_headers(path: &str, rows: &[HeadersRow<'_>]) -> Vec<Case> {
     rows.iter()
         .map(|(headers, fate)| {
