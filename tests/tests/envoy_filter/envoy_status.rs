@@ -118,7 +118,8 @@ fn token(now: i64) -> Token {
         .audience("orders")
 }
 
-/// Tokens whose form is wrong.
+/// Tokens whose form is wrong. A single letter is no base64url; of a character outside of its alphabet
+/// `jwt_authn` says that the token has not the form of one (4).
 fn malformed(now: i64) -> Vec<(u8, &'static str, String)> {
     let good = token(now).sign(&key(), Algorithm::RS256);
     let [header, payload, signature] = tokens::parts(&good);
@@ -129,7 +130,7 @@ fn malformed(now: i64) -> Vec<(u8, &'static str, String)> {
         |payload: &str| tokens::signed(r#"{"alg":"RS256"}"#, payload, &key(), Algorithm::RS256);
     vec![
         (4, "token_malformed", format!("{header}.{payload}")),
-        (5, "token_header_base64", format!("*.{payload}.{signature}")),
+        (5, "token_header_base64", format!("A.{payload}.{signature}")),
         (6, "token_header_json", with_header("{")),
         (7, "token_alg_invalid", with_header(r#"{"kid":"key-1"}"#)),
         (8, "token_alg_unsupported", with_header(r#"{"alg":"none"}"#)),
@@ -141,13 +142,13 @@ fn malformed(now: i64) -> Vec<(u8, &'static str, String)> {
         (
             10,
             "token_payload_base64",
-            format!("{header}.*.{signature}"),
+            format!("{header}.A.{signature}"),
         ),
         (11, "token_payload_json", with_payload("{")),
         (
             22,
             "token_signature_base64",
-            format!("{header}.{payload}.*"),
+            format!("{header}.{payload}.A"),
         ),
         (
             23,
