@@ -10,6 +10,7 @@ mod completions;
 mod docs;
 mod exit;
 mod files;
+mod import;
 mod inspect_token;
 mod json_text;
 mod keygen;
@@ -59,6 +60,7 @@ pub(crate) struct Cli {
 enum Command {
     CompilePolicy(compile_policy::Args),
     CompileRevocations(compile_revocations::Args),
+    Import(import::Args),
     TestToken(Box<test_token::Args>),
     InspectToken(inspect_token::Args),
     MintToken(Box<mint_token::Args>),
@@ -73,6 +75,7 @@ fn run(command: Command) -> Result<Outcome> {
     match command {
         Command::CompilePolicy(args) => compile_policy::run(&args),
         Command::CompileRevocations(args) => compile_revocations::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::TestToken(args) => test_token::run(&args),
         Command::InspectToken(args) => inspect_token::run(&args),
         Command::MintToken(args) => mint_token::run(&args),

@@ -98,7 +98,7 @@ fn check(document: &str) {
     let path = artifacts::repository().join(document);
     let text = fs::read_to_string(&path).expect(document);
     let folder = tempfile::tempdir().expect("a folder for the run");
-    for shared in ["examples", "envoy-config"] {
+    for shared in ["docs", "envoy-config", "examples"] {
         std::os::unix::fs::symlink(
             artifacts::repository().join(shared),
             folder.path().join(shared),
@@ -145,6 +145,11 @@ fn check(document: &str) {
 #[test]
 fn the_readme_shows_what_happens() {
     check("README.md");
+}
+
+#[test]
+fn the_page_about_imports_shows_what_happens() {
+    check("docs/migrating.md");
 }
 
 #[test]

@@ -8,6 +8,7 @@ fn help_texts() {
     for command in [
         "compile-policy",
         "compile-revocations",
+        "import",
         "test-token",
         "inspect-token",
         "mint-token",

@@ -5,6 +5,7 @@ mod compile_policy;
 mod compile_revocations;
 mod completions;
 mod help;
+mod import;
 mod inspect_token;
 mod keygen;
 mod mint_proof;

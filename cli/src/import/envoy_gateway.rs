@@ -1,0 +1,517 @@
+//! Envoy Gateway: `jwt` of a `SecurityPolicy`, and `authorization` by claims and scopes.
+
+use super::access::{Conditions, MAX_WAYS, Providers, Way, all_of};
+use super::envoy::{audiences, cache_secs};
+use super::fields::{Fields, Spelling, milliseconds};
+use super::findings::Findings;
+use super::keys;
+use super::kubernetes::{self, Resource, resources};
+use super::names;
+use super::policy::{
+    App, Auth, Claim, ClaimTest, ForwardClaim, Keys, Path, Policy, Provider, RequiredClaim, Route,
+    TokenSource,
+};
+use super::yaml::Node;
+
+const GROUP: &str = "gateway.envoyproxy.io";
+/// How long Envoy Gateway takes keys for fresh where nothing is said, in seconds.
+const CACHE_SECS: u64 = 300;
+/// What `jwt_authn` allows clocks to differ, in seconds.
+const SKEW_SECS: u64 = 60;
+/// Keys are fetched in the background, and Envoy then never finds them too old, in seconds.
+const STALE_SECS: u64 = 2_592_000;
+
+/// The rest of a SecurityPolicy, which Envoy Gateway goes on doing.
+const STAYS: [&str; 7] = [
+    "cors",
+    "basicAuth",
+    "oidc",
+    "apiKeyAuth",
+    "extAuth",
+    "mergeType",
+    "csrf",
+];
+
+/// A rule that allows requests.
+struct Rule {
+    /// Empty for every method.
+    methods: Vec<String>,
+    ways: Vec<Way>,
+}
+
+/// The policy for the resources in these documents.
+pub(crate) fn import(documents: &[Node], findings: &mut Findings) -> Option<Policy> {
+    let all = resources(documents, findings);
+    kubernetes::others(&all, &["SecurityPolicy", "ConfigMap"], findings);
+    let policies: Vec<&Resource<'_>> = all
+        .iter()
+        .filter(|it| it.kind == "SecurityPolicy" && it.group == GROUP)
+        .collect();
+    let policy = match policies.as_slice() {
+        [only] => *only,
+        [] => {
+            if let Some(first) = all.first() {
+                findings.refused(first.place, "there is no SecurityPolicy in the files");
+            }
+            return None;
+        }
+        [first, second, ..] => {
+            findings.refused_with_hint(
+                second.place,
+                format!("there is another SecurityPolicy beside `{}`", first.label()),
+                "a policy is for one filter: import them one by one",
+            );
+            return None;
+        }
+    };
+    security_policy(policy, &all, findings)
+}
+
+fn security_policy(
+    resource: &Resource<'_>,
+    all: &[Resource<'_>],
+    findings: &mut Findings,
+) -> Option<Policy> {
+    let spec = resource.spec(findings)?;
+    for name in ["targetRefs", "targetRef", "targetSelectors"] {
+        if let Some(entry) = spec.entry(name, findings) {
+            findings.note(
+                entry.place,
+                "the policy holds where the filter is: put it before the same gateways and routes",
+            );
+        }
+    }
+    for name in STAYS {
+        if let Some(entry) = spec.entry(name, findings) {
+            findings.note(
+                entry.place,
+                format!("`{name}` stays with Envoy Gateway: it says nothing about JWTs"),
+            );
+        }
+    }
+    let jwt = spec.get("jwt", findings);
+    let authorization = spec.get("authorization", findings);
+    spec.finish(findings);
+    let Some(jwt) = jwt else {
+        findings.refused(
+            resource.place,
+            format!("the SecurityPolicy `{}` has no `jwt`", resource.label()),
+        );
+        return None;
+    };
+    let mut providers = Providers::default();
+    let mut originals = Vec::new();
+    let fields = Fields::of(jwt, Spelling::Camel, "jwt", findings)?;
+    let optional = fields.boolean("optional", findings) == Some(true);
+    if fields.boolean("failOpen", findings) == Some(true) {
+        findings.refused_with_hint(
+            fields.place(),
+            "`failOpen` cannot be carried over as it is: requests with bad tokens would pass",
+            "set `\"mode\": \"allow_missing_or_failed\"` in the policy if that is what you want",
+        );
+    }
+    for node in fields.list("providers", findings) {
+        let Some(fields) = Fields::of(node, Spelling::Camel, "providers", findings) else {
+            continue;
+        };
+        let original = fields.text("name", findings).unwrap_or_default();
+        let name = providers.names.take(&original, node.place, findings);
+        let provider = provider(&fields, resource, all, findings);
+        fields.finish(findings);
+        originals.push(original);
+        providers.all.push((name, provider));
+    }
+    fields.finish(findings);
+    if providers.all.is_empty() {
+        findings.refused(jwt.place, "`jwt` has no provider");
+        return None;
+    }
+    let rules = authorization.map(|node| rules(node, &originals, findings));
+    let (auth, routes) = routes(&mut providers, rules, optional);
+    let app = App {
+        name: format!("Imported from the SecurityPolicy {}", resource.label()),
+        slug: names::slug(resource.name),
+        hosts: vec!["*".to_owned()],
+        gateway_path: "/",
+        bypass_cors_preflight: false,
+        route_order: None,
+        replies: None,
+        default_policy: auth.policy(),
+        routes,
+    };
+    let mut auths: Vec<&Auth> = app.routes.iter().map(|route| &route.policy.auth).collect();
+    auths.push(&app.default_policy.auth);
+    Some(Policy {
+        providers: providers.into_named(&auths),
+        apps: vec![app],
+        unmatched: None,
+    })
+}
+
+/// What holds for every method, and for those that rules name.
+fn routes(
+    providers: &mut Providers,
+    rules: Option<Vec<Rule>>,
+    optional: bool,
+) -> (Auth, Vec<Route>) {
+    let open: Vec<Way> = (0..providers.all.len())
+        .map(|provider| Way {
+            provider,
+            conditions: Conditions::default(),
+        })
+        .collect();
+    let Some(rules) = rules else {
+        return (providers.auth(&open, optional), Vec::new());
+    };
+    let mut methods: Vec<&String> = rules.iter().flat_map(|rule| &rule.methods).collect();
+    methods.sort();
+    methods.dedup();
+    let ways = |method: Option<&String>| -> Vec<Way> {
+        let holds = |rule: &&Rule| {
+            rule.methods.is_empty() || method.is_some_and(|method| rule.methods.contains(method))
+        };
+        rules
+            .iter()
+            .filter(holds)
+            .flat_map(|rule| rule.ways.clone())
+            .collect()
+    };
+    let mut routes: Vec<Route> = Vec::new();
+    for method in methods {
+        let auth = providers.auth(&ways(Some(method)), false);
+        match routes.iter_mut().find(|route| route.policy.auth == auth) {
+            Some(route) => route.methods.push(method.clone()),
+            None => routes.push(Route {
+                path: Path::Pattern("/*".to_owned()),
+                methods: vec![method.clone()],
+                headers: Vec::new(),
+                query: Vec::new(),
+                policy: auth.policy(),
+            }),
+        }
+    }
+    let rest = ways(None);
+    let auth = match rest.is_empty() {
+        true => providers.nobody(),
+        false => providers.auth(&rest, false),
+    };
+    (auth, routes)
+}
+
+fn provider(
+    fields: &Fields<'_>,
+    resource: &Resource<'_>,
+    all: &[Resource<'_>],
+    findings: &mut Findings,
+) -> Provider {
+    let listed = fields.texts("audiences", findings);
+    let keys = match fields.one_of(&["remoteJWKS", "localJWKS"], findings) {
+        Some(("remoteJWKS", entry)) => remote(&entry.value, findings),
+        Some((_, entry)) => local(&entry.value, resource, all, findings),
+        None => {
+            findings.refused(fields.place(), "the provider has no keys");
+            None
+        }
+    };
+    Provider {
+        issuer: fields.text("issuer", findings),
+        audiences: audiences(&listed),
+        keys,
+        clock_skew_secs: Some(SKEW_SECS),
+        require_expiration: Some(false),
+        token_sources: sources(fields, findings),
+        // Envoy Gateway always leaves the token in the request.
+        forward_token: true,
+        forward_claims: fields
+            .list("claimToHeaders", findings)
+            .into_iter()
+            .filter_map(|node| claim_header(node, findings))
+            .collect(),
+        clear_route_cache: fields.boolean("recomputeRoute", findings) == Some(true),
+        ..Provider::default()
+    }
+}
+
+fn claim_header(node: &Node, findings: &mut Findings) -> Option<ForwardClaim> {
+    let fields = Fields::of(node, Spelling::Camel, "claimToHeaders", findings)?;
+    let claim = fields.text("claim", findings);
+    let header = fields.text("header", findings);
+    fields.finish(findings);
+    match (claim, header) {
+        (Some(claim), Some(header)) => Some(ForwardClaim {
+            claim: Claim::dotted(&claim),
+            header,
+            format: "base64",
+        }),
+        _ => {
+            findings.refused(node.place, "`claimToHeaders` needs `claim` and `header`");
+            None
+        }
+    }
+}
+
+fn sources(fields: &Fields<'_>, findings: &mut Findings) -> Vec<TokenSource> {
+    let mut sources = Vec::new();
+    if let Some(node) = fields.get("extractFrom", findings)
+        && let Some(fields) = Fields::of(node, Spelling::Camel, "extractFrom", findings)
+    {
+        for header in fields.list("headers", findings) {
+            let Some(header) = Fields::of(header, Spelling::Camel, "headers", findings) else {
+                continue;
+            };
+            let prefix = header.text("valuePrefix", findings).unwrap_or_default();
+            if let Some(name) = header.text("name", findings) {
+                sources.push(TokenSource::Header {
+                    header: name,
+                    prefix,
+                });
+            }
+            header.finish(findings);
+        }
+        let queries = fields.texts("params", findings);
+        sources.extend(
+            queries
+                .into_iter()
+                .map(|query| TokenSource::Query { query }),
+        );
+        let cookies = fields.texts("cookies", findings);
+        sources.extend(
+            cookies
+                .into_iter()
+                .map(|cookie| TokenSource::Cookie { cookie }),
+        );
+        fields.finish(findings);
+    }
+    if sources.is_empty() {
+        sources = TokenSource::of_envoy();
+    }
+    TokenSource::distinct(sources)
+}
+
+fn remote(node: &Node, findings: &mut Findings) -> Option<Keys> {
+    let fields = Fields::of(node, Spelling::Camel, "remoteJWKS", findings)?;
+    let uri = fields.text("uri", findings);
+    for name in ["backendRefs", "backendRef"] {
+        if let Some(entry) = fields.entry(name, findings) {
+            findings.note(
+                entry.place,
+                "keys come through the cluster that `compile-policy` names: say with `--cluster HOST=NAME` which \
+                 is that of the backend",
+            );
+        }
+    }
+    fields.needless(
+        "backendSettings",
+        "a fetch that fails is tried again, with growing pauses",
+        findings,
+    );
+    let cache = fields.get("cacheDuration", findings).and_then(|node| {
+        let duration = milliseconds(node);
+        if duration.is_none() {
+            findings.refused(
+                node.place,
+                "`cacheDuration` has to be a duration, as in `5m`",
+            );
+        }
+        duration.map(|duration| (duration, node.place))
+    });
+    fields.finish(findings);
+    let Some(jwks_url) = uri else {
+        findings.refused(node.place, "`remoteJWKS` has no `uri`");
+        return None;
+    };
+    Some(Keys::Remote {
+        jwks_url,
+        jwks_cluster: None,
+        jwks_timeout_ms: None,
+        jwks_cache_ttl_secs: Some(match cache {
+            None => CACHE_SECS,
+            cache => cache_secs(cache, findings),
+        }),
+        jwks_max_stale_secs: Some(STALE_SECS),
+    })
+}
+
+fn local(
+    node: &Node,
+    resource: &Resource<'_>,
+    all: &[Resource<'_>],
+    findings: &mut Findings,
+) -> Option<Keys> {
+    let fields = Fields::of(node, Spelling::Camel, "localJWKS", findings)?;
+    fields.skip("type", findings);
+    let found = fields.one_of(&["inline", "valueRef"], findings);
+    fields.finish(findings);
+    let (kind, entry) = found?;
+    if kind == "inline" {
+        return keys::inline(
+            entry.value.text().unwrap_or_default(),
+            entry.place,
+            findings,
+        );
+    }
+    let name = entry
+        .value
+        .field("name")
+        .and_then(Node::text)
+        .unwrap_or_default();
+    let data = all
+        .iter()
+        .filter(|it| it.kind == "ConfigMap" && it.name == name)
+        .filter(|it| it.namespace == resource.namespace)
+        .find_map(|it| it.data("jwks"));
+    match data {
+        Some((text, place)) => keys::inline(text, place, findings),
+        None => {
+            findings.refused_with_hint(
+                entry.place,
+                format!("the ConfigMap `{name}` with the key `jwks` is not in the files"),
+                "give the file with it, too",
+            );
+            None
+        }
+    }
+}
+
+/// The rules of `authorization`, in so far as they are about tokens.
+fn rules(node: &Node, originals: &[String], findings: &mut Findings) -> Vec<Rule> {
+    let Some(fields) = Fields::of(node, Spelling::Camel, "authorization", findings) else {
+        return Vec::new();
+    };
+    if fields.text("defaultAction", findings).as_deref() == Some("Allow") {
+        findings.refused_with_hint(
+            fields.place(),
+            "`defaultAction: Allow` cannot be carried over: a policy says who may pass",
+            "write the rules as `Allow` with the default `Deny`",
+        );
+    }
+    let mut rules = Vec::new();
+    for node in fields.list("rules", findings) {
+        let Some(fields) = Fields::of(node, Spelling::Camel, "rules", findings) else {
+            continue;
+        };
+        fields.skip("name", findings);
+        if fields.text("action", findings).as_deref() != Some("Allow") {
+            findings.refused_with_hint(
+                node.place,
+                "a rule with `action: Deny` cannot be carried over: a policy says who may pass",
+                "write the rules as `Allow` with the default `Deny`",
+            );
+        }
+        let methods = match fields.get("operation", findings) {
+            None => Vec::new(),
+            Some(operation) => operation_methods(operation, findings),
+        };
+        if let Some(entry) = fields.entry("cel", findings) {
+            findings.refused(entry.place, "`cel` cannot be carried over");
+        }
+        let ways = fields
+            .get("principal", findings)
+            .and_then(|node| principal(node, originals, findings));
+        fields.finish(findings);
+        rules.extend(ways.map(|ways| Rule { methods, ways }));
+    }
+    fields.finish(findings);
+    if rules.is_empty() {
+        findings.refused(
+            node.place,
+            "`authorization` allows nothing that a policy can say",
+        );
+    }
+    rules
+}
+
+fn operation_methods(node: &Node, findings: &mut Findings) -> Vec<String> {
+    let Some(fields) = Fields::of(node, Spelling::Camel, "operation", findings) else {
+        return Vec::new();
+    };
+    let methods = fields.texts("methods", findings);
+    if let Some(entry) = fields.entry("path", findings) {
+        findings.refused(entry.place, "`path` of an operation cannot be carried over");
+    }
+    fields.finish(findings);
+    methods
+}
+
+fn principal(node: &Node, originals: &[String], findings: &mut Findings) -> Option<Vec<Way>> {
+    let fields = Fields::of(node, Spelling::Camel, "principal", findings)?;
+    for name in [
+        "clientCIDRs",
+        "headers",
+        "clientIPGeoLocations",
+        "sourceCIDRs",
+    ] {
+        if let Some(entry) = fields.entry(name, findings) {
+            findings.refused_with_hint(
+                entry.place,
+                format!("`{name}` beside claims cannot be carried over: without it, more requests would pass"),
+                "keep such rules in a SecurityPolicy of their own",
+            );
+        }
+    }
+    let jwt = fields.get("jwt", findings);
+    fields.finish(findings);
+    let Some(jwt) = jwt else {
+        findings.refused(
+            node.place,
+            "a rule that is not about a JWT cannot be carried over",
+        );
+        return None;
+    };
+    let fields = Fields::of(jwt, Spelling::Camel, "jwt", findings)?;
+    let original = fields.text("provider", findings).unwrap_or_default();
+    let scopes = fields.texts("scopes", findings);
+    let mut alternatives = vec![vec![Conditions {
+        scopes,
+        ..Conditions::default()
+    }]];
+    for claim in fields.list("claims", findings) {
+        alternatives.extend(claim_ways(claim, findings));
+    }
+    fields.finish(findings);
+    let Some(provider) = originals.iter().position(|known| *known == original) else {
+        findings.refused(jwt.place, format!("there is no provider `{original}`"));
+        return None;
+    };
+    let Some(ways) = all_of(&alternatives) else {
+        findings.refused(
+            jwt.place,
+            format!("the claims can be right in more than {MAX_WAYS} ways"),
+        );
+        return None;
+    };
+    let ways = ways.into_iter().map(|conditions| Way {
+        provider,
+        conditions,
+    });
+    Some(ways.collect())
+}
+
+/// The ways in which a claim can be right.
+fn claim_ways(node: &Node, findings: &mut Findings) -> Option<Vec<Conditions>> {
+    let fields = Fields::of(node, Spelling::Camel, "claims", findings)?;
+    let name = fields.text("name", findings).unwrap_or_default();
+    let kind = fields.text("valueType", findings);
+    let values = fields.texts("values", findings);
+    fields.finish(findings);
+    let claim = Claim::dotted(&name);
+    let tests: Vec<ClaimTest> = match kind.as_deref() {
+        None | Some("String") => values.into_iter().map(ClaimTest::Equals).collect(),
+        Some("StringArray") => vec![ClaimTest::OneOf(values)],
+        Some(other) => {
+            findings.refused(
+                node.place,
+                format!("`valueType` `{other}` is not known here"),
+            );
+            return None;
+        }
+    };
+    let ways = tests.into_iter().map(|test| Conditions {
+        claims: vec![RequiredClaim {
+            claim: claim.clone(),
+            test,
+        }],
+        ..Conditions::default()
+    });
+    Some(ways.collect())
+}
