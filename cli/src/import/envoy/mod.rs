@@ -1,6 +1,7 @@
 //! Envoy's own configuration: the filter `envoy.filters.http.jwt_authn`, alone or wherever it stands in a
 //! connection manager, a listener, a bootstrap or a configuration dump.
 
+mod conditions;
 mod matching;
 mod per_route;
 mod provider;

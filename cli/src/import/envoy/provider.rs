@@ -8,7 +8,7 @@ use super::super::findings::Findings;
 use super::super::keys;
 use super::super::policy::{Claim, ForwardClaim, ForwardPayload, Keys, Provider, TokenSource};
 use super::super::yaml::{Entry, Node, Place};
-use super::matching::text_match;
+use super::conditions::text_match;
 
 /// Leeway where a provider says none, or zero, in seconds.
 const DEFAULT_SKEW_SECS: u64 = 60;

@@ -1,7 +1,9 @@
 //! Istio: who issues tokens by `RequestAuthentication`, and who may pass by `AuthorizationPolicy`.
 
 mod authorization;
+mod operations;
 mod paths;
+mod principals;
 
 use super::access::{Conditions, Providers, Way};
 use super::envoy::audiences;
