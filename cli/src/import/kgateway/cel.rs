@@ -232,7 +232,7 @@ mod tests {
             ),
             (
                 "C['t'] in ['a', 'b']",
-                r#"[{"claim":"t","one_of":["a","b"]}]"#,
+                r#"[{"claim":"t","equals":"a"}] or [{"claim":"t","equals":"b"}]"#,
             ),
             (
                 "(C.a == '1' || C.b == '2') && C.c == '3'",
