@@ -120,11 +120,13 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let text = policy
         .to_json()
         .map_err(|error| Failure::harness("the policy is no JSON").evidence(error.to_string()))?;
-    compiled(
-        &text,
-        args.files.first().map_or(Path::new(""), PathBuf::as_path),
-    )?;
     let path = args.output.as_deref().unwrap_or(Path::new(files::DASH));
+    let name = match files::is_dash(path) {
+        true => "<policy>".to_owned(),
+        false => visible(&path.display().to_string()),
+    };
+    let original = args.files.first().map_or(Path::new(""), PathBuf::as_path);
+    compiled(&text, &name, original)?;
     files::write(path, text.as_bytes(), Access::Public)?;
     if !files::is_dash(path) {
         output::status(&format!("wrote {}", path.display()));
@@ -195,13 +197,14 @@ fn refused(findings: &Findings, names: &[String], weight: Weight) -> Failure {
     }
 }
 
-/// Passes the policy through the compiler. Files that it names are looked for beside the original.
-fn compiled(text: &str, original: &Path) -> Result<()> {
+/// Passes the policy through the compiler; `name` is how messages name it. Files that it names are looked for
+/// beside the original.
+fn compiled(text: &str, name: &str, original: &Path) -> Result<()> {
     let folder = original.parent().unwrap_or(Path::new("")).to_owned();
     let mut beside =
         |named: &str| files::read(&folder.join(named)).map_err(|_| "it cannot be read".to_owned());
     let options = CompileOptions::default();
-    let source = SourceText::new("policy.json", text.as_bytes());
+    let source = SourceText::new(name, text.as_bytes());
     let warn = |warnings: &[compiler::Diagnostic]| {
         for warning in warnings {
             output::warning_report(&Report::from(source.report(warning)));
