@@ -351,7 +351,7 @@ mod tests {
         let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for level in 1..10 {
             let below = format!("*a{}", level - 1);
-            let list = vec![below.as_str(); 10].join(",");
+            let list = [below.as_str(); 10].join(",");
             text.push_str(&format!("a{level}: &a{level} [{list}]\n"));
         }
         let (_, message) = error(&text);
