@@ -52,6 +52,11 @@ impl<'n> Fields<'n> {
         self.place
     }
 
+    /// How its names are spelt.
+    pub(crate) fn spelling(&self) -> Spelling {
+        self.spelling
+    }
+
     /// The entry of a field; the name is that of the specification. One without a value is left out.
     pub(crate) fn entry(&self, name: &str, findings: &mut Findings) -> Option<&'n Entry> {
         let mut found: Option<&Entry> = None;
@@ -82,6 +87,22 @@ impl<'n> Fields<'n> {
     pub(crate) fn text(&self, name: &str, findings: &mut Findings) -> Option<String> {
         let node = self.get(name, findings)?;
         text_of(node, name, findings).filter(|text| !text.is_empty())
+    }
+
+    /// A duration in milliseconds, and where it stands; `example` is one, for the message about what is none.
+    pub(crate) fn duration(
+        &self,
+        name: &str,
+        example: &str,
+        findings: &mut Findings,
+    ) -> Option<(u64, Place)> {
+        let node = self.get(name, findings)?;
+        let duration = milliseconds(node);
+        if duration.is_none() {
+            let message = format!("`{name}` has to be a duration, as in `{example}`");
+            findings.refused(node.place, message);
+        }
+        duration.map(|duration| (duration, node.place))
     }
 
     /// A field that is true or false.
@@ -221,7 +242,7 @@ fn camel(name: &str) -> String {
 
 /// A duration in milliseconds: `1.5s` or `{seconds: 1, nanos: 500000000}` of protocol buffers, `1h30m` of Go.
 /// Rounded up; `None` when it is none or negative.
-pub(crate) fn milliseconds(node: &Node) -> Option<u64> {
+fn milliseconds(node: &Node) -> Option<u64> {
     if let Kind::Object(_) = node.kind {
         let part = |name: &str| match node.field(name) {
             None => Some(0_u64),

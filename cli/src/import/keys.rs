@@ -4,8 +4,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::findings::Findings;
+use super::kubernetes::Resource;
 use super::policy::Keys;
-use super::yaml::Place;
+use super::yaml::{Entry, Node, Place};
 
 /// Members of a JWK that only its owner may know (RFC 7518 §6.2.2, §6.3.2).
 const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
@@ -57,6 +58,39 @@ pub(crate) fn inline(text: &str, place: Place, findings: &mut Findings) -> Optio
     RawValue::from_string(text)
         .ok()
         .map(|jwks| Keys::Inline { jwks })
+}
+
+/// The keys that `found` holds: as a text, or, where its field is `reference`, in a ConfigMap beside `resource`.
+pub(crate) fn local(
+    found: (&str, &Entry),
+    reference: &str,
+    resource: &Resource<'_>,
+    all: &[Resource<'_>],
+    findings: &mut Findings,
+) -> Option<Keys> {
+    let (kind, entry) = found;
+    if kind != reference {
+        let text = entry.value.text().unwrap_or_default();
+        return inline(text, entry.place, findings);
+    }
+    let name = entry.value.field("name").and_then(Node::text);
+    let name = name.unwrap_or_default();
+    let data = all
+        .iter()
+        .filter(|it| it.kind == "ConfigMap" && it.name == name)
+        .filter(|it| it.namespace == resource.namespace)
+        .find_map(|it| it.data("jwks"));
+    match data {
+        Some((text, place)) => inline(text, place, findings),
+        None => {
+            findings.refused_with_hint(
+                entry.place,
+                format!("the ConfigMap `{name}` with the key `jwks` is not in the files"),
+                "give the file with it, too",
+            );
+            None
+        }
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod kgateway;
 mod kubernetes;
 mod names;
 mod policy;
+mod token_sources;
 mod yaml;
 
 use std::path::{Path, PathBuf};

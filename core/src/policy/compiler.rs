@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::app::Taken;
 use super::diagnostic::{Code, Diagnostic, Diagnostics, quote};
-use super::node::Node;
+use super::node::{Node, opening};
 use super::provider::CompiledProvider;
 use super::requirements::Collector;
 use super::value::{self, Fault};
@@ -228,6 +228,35 @@ impl Compiler<'_> {
     ) {
         let warning = Diagnostic::warning(code, node.span(), node.path(), message);
         self.found.push(Diagnostic { hint, ..warning });
+    }
+
+    /// The one field of `node` that is called one of `names`, and whether it is the only one; what is wrong is
+    /// reported. `nothing` is said where there is none.
+    pub(super) fn single_field<'n, 'a>(
+        &mut self,
+        node: &Node<'n, 'a>,
+        names: &[&str],
+        nothing: (&str, &str),
+        several: &str,
+    ) -> Option<(Node<'n, 'a>, bool)> {
+        let mut fields = node
+            .children()
+            .filter(|field| field.name().is_some_and(|name| names.contains(&name)));
+        let Some(first) = fields.next() else {
+            let (message, hint) = nothing;
+            let message = format!("{} {message}", node.label());
+            let span = opening(node.span());
+            let error = Diagnostic::error(Code::MissingField, span, node.path(), message);
+            self.found.push(error.with_hint(hint));
+            return None;
+        };
+        let mut is_single = true;
+        for other in fields {
+            let message = format!("{} cannot stand beside {}", other.label(), first.label());
+            self.contradiction(&other, &first, message, Some(several.into()));
+            is_single = false;
+        }
+        Some((first, is_single))
     }
 
     /// Reports a field that cannot stand beside another one.

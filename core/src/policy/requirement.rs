@@ -7,8 +7,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::compiler::Compiler;
-use super::diagnostic::{Code, Diagnostic, MAX_FINDINGS, quote};
-use super::node::{Node, opening};
+use super::diagnostic::{Code, MAX_FINDINGS, quote};
+use super::node::Node;
 use super::source::{self, PartMode};
 use super::suggest;
 use super::value;
@@ -114,27 +114,15 @@ impl Compiler<'_> {
 
     /// The one field that says what a part is; none or several are reported, and `audiences` in a wrong place.
     fn kind<'n, 'a>(&mut self, node: &Node<'n, 'a>) -> Option<Node<'n, 'a>> {
-        let is_kind = |field: &Node<'_, '_>| field.name().is_some_and(|name| KINDS.contains(&name));
-        let mut kinds = node.children().filter(is_kind);
-        let Some(first) = kinds.next() else {
-            let message = format!("{} says nothing", node.label());
-            let error = Diagnostic::error(
-                Code::MissingField,
-                opening(node.span()),
-                node.path(),
-                message,
-            );
-            self.found
-                .push(error.with_hint("write one of `provider`, `any_of` and `all_of`"));
-            return None;
-        };
-        let mut is_valid = true;
-        for other in kinds {
-            let message = format!("{} cannot stand beside {}", other.label(), first.label());
-            let hint = "put each into an object of its own, in a list of `any_of` or `all_of`";
-            self.contradiction(&other, &first, message, Some(hint.into()));
-            is_valid = false;
-        }
+        let (first, mut is_valid) = self.single_field(
+            node,
+            &KINDS,
+            (
+                "says nothing",
+                "write one of `provider`, `any_of` and `all_of`",
+            ),
+            "put each into an object of its own, in a list of `any_of` or `all_of`",
+        )?;
         if let (Some(audiences), Some("any_of" | "all_of")) =
             (node.field("audiences"), first.name())
         {

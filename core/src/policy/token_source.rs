@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::compiler::Compiler;
 use super::diagnostic::{Code, Diagnostic, quote};
 use super::http;
-use super::node::{Node, opening};
+use super::node::Node;
 use super::source;
 use crate::config::{TokenHeader, TokenSource};
 use crate::engine::names_fold_alike;
@@ -63,28 +63,15 @@ impl Compiler<'_> {
         node: &Node<'_, '_>,
         named: &source::TokenSource,
     ) -> Option<TokenSource> {
-        let mut places = node
-            .children()
-            .filter(|field| field.name().is_some_and(|name| PLACES.contains(&name)));
-        let Some(place) = places.next() else {
-            let message = format!("{} names no place", node.label());
-            let error = Diagnostic::error(
-                Code::MissingField,
-                opening(node.span()),
-                node.path(),
-                message,
-            );
-            self.found
-                .push(error.with_hint("write one of `header`, `query` and `cookie`"));
-            return None;
-        };
-        let mut is_valid = true;
-        for other in places {
-            let message = format!("{} cannot stand beside {}", other.label(), place.label());
-            let hint = "write each place as an element of its own";
-            self.contradiction(&other, &place, message, Some(hint.into()));
-            is_valid = false;
-        }
+        let (place, mut is_valid) = self.single_field(
+            node,
+            &PLACES,
+            (
+                "names no place",
+                "write one of `header`, `query` and `cookie`",
+            ),
+            "write each place as an element of its own",
+        )?;
         let prefix = node.field("prefix");
         if let (Some(prefix), false) = (&prefix, named.header.is_some()) {
             let message = format!("`prefix` has no effect beside {}", place.label());

@@ -31,7 +31,7 @@ macro_rules! statuses {
         /// A status of Envoy's `jwt_authn`, by the name that it has there.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum EnvoyStatus {
-            $( #[doc = $text] $status, )*
+            $( #[doc = concat!("`", $text, "`")] $status, )*
         }
 
         impl EnvoyStatus {

@@ -3,10 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::fields::{Fields, Spelling, milliseconds};
+use super::super::fields::{Fields, Spelling};
 use super::super::findings::Findings;
 use super::super::keys;
-use super::super::policy::{Claim, ForwardClaim, ForwardPayload, Keys, Provider, TokenSource};
+use super::super::policy::{Claim, ForwardClaim, ForwardPayload, Keys, Provider};
+use super::super::token_sources;
 use super::super::yaml::{Entry, Node, Place};
 use super::conditions::text_match;
 
@@ -14,6 +15,13 @@ use super::conditions::text_match;
 const DEFAULT_SKEW_SECS: u64 = 60;
 /// The longest leeway of a policy, in seconds.
 const MAX_SKEW_SECS: u64 = 3600;
+/// What the fields with token sources are called.
+const TOKEN_SOURCES: token_sources::Names = token_sources::Names {
+    headers: "from_headers",
+    prefix: "value_prefix",
+    params: "from_params",
+    cookies: "from_cookies",
+};
 /// How long keys are fresh where nothing is said, in milliseconds.
 const DEFAULT_CACHE_MS: u64 = 600_000;
 /// The longest time that keys are fresh in a policy, in seconds.
@@ -47,7 +55,7 @@ pub(super) fn read(node: &Node, name: &str, findings: &mut Findings) -> Option<P
             }
         }),
         require_expiration: Some(fields.boolean("require_expiration", findings) == Some(true)),
-        token_sources: sources(&fields, findings),
+        token_sources: token_sources::read(&fields, &TOKEN_SOURCES, findings),
         forward_token: fields.boolean("forward", findings) == Some(true),
         forward_claims: claims(&fields, findings),
         clear_route_cache: fields.boolean("clear_route_cache", findings) == Some(true),
@@ -146,39 +154,8 @@ pub(crate) fn cache_secs(duration: Option<(u64, Place)>, findings: &mut Findings
 }
 
 fn lifetime(fields: &Fields<'_>, findings: &mut Findings) -> Option<u64> {
-    let node = fields.get("max_lifetime", findings)?;
-    let duration = milliseconds(node);
-    if duration.is_none() {
-        findings.refused(
-            node.place,
-            "`max_lifetime` has to be a duration, as in `3600s`",
-        );
-    }
-    duration.map(|duration| duration.div_ceil(1000).max(1))
-}
-
-fn sources(fields: &Fields<'_>, findings: &mut Findings) -> Vec<TokenSource> {
-    let mut sources = Vec::new();
-    for header in fields.list("from_headers", findings) {
-        let Some(fields) = Fields::of(header, Spelling::Proto, "from_headers", findings) else {
-            continue;
-        };
-        let prefix = fields.text("value_prefix", findings).unwrap_or_default();
-        if let Some(header) = fields.text("name", findings) {
-            sources.push(TokenSource::Header { header, prefix });
-        }
-        fields.finish(findings);
-    }
-    for query in fields.texts("from_params", findings) {
-        sources.push(TokenSource::Query { query });
-    }
-    for cookie in fields.texts("from_cookies", findings) {
-        sources.push(TokenSource::Cookie { cookie });
-    }
-    if sources.is_empty() {
-        sources = TokenSource::of_envoy();
-    }
-    TokenSource::distinct(sources)
+    let (duration, _) = fields.duration("max_lifetime", "3600s", findings)?;
+    Some(duration.div_ceil(1000).max(1))
 }
 
 fn claims(fields: &Fields<'_>, findings: &mut Findings) -> Vec<ForwardClaim> {
@@ -252,14 +229,14 @@ fn remote(node: &Node, findings: &mut Findings) -> Option<Keys> {
             let found = (
                 fields.text("uri", findings),
                 fields.text("cluster", findings),
-                duration(&fields, "timeout", findings),
+                fields.duration("timeout", "5s", findings),
             );
             fields.finish(findings);
             found
         }
         None => (None, None, None),
     };
-    let cache = duration(&fields, "cache_duration", findings);
+    let cache = fields.duration("cache_duration", "5s", findings);
     let is_async = match fields.entry("async_fetch", findings) {
         Some(entry) => {
             in_background(entry, findings);
@@ -313,18 +290,6 @@ fn in_background(entry: &Entry, findings: &mut Findings) {
         findings,
     );
     fields.finish(findings);
-}
-
-fn duration(fields: &Fields<'_>, name: &str, findings: &mut Findings) -> Option<(u64, Place)> {
-    let node = fields.get(name, findings)?;
-    let duration = milliseconds(node);
-    if duration.is_none() {
-        findings.refused(
-            node.place,
-            format!("`{name}` has to be a duration, as in `5s`"),
-        );
-    }
-    duration.map(|duration| (duration, node.place))
 }
 
 fn local(node: &Node, findings: &mut Findings) -> Option<Keys> {

@@ -1,13 +1,21 @@
 //! A provider of a `SecurityPolicy`.
 
 use super::super::envoy::{audiences, cache_secs};
-use super::super::fields::{Fields, Spelling, milliseconds};
+use super::super::fields::{Fields, Spelling};
 use super::super::findings::Findings;
 use super::super::keys;
 use super::super::kubernetes::Resource;
 use super::super::policy::{Claim, ForwardClaim, Keys, Provider, TokenSource};
+use super::super::token_sources;
 use super::super::yaml::Node;
 
+/// What the fields with token sources are called.
+const TOKEN_SOURCES: token_sources::Names = token_sources::Names {
+    headers: "headers",
+    prefix: "valuePrefix",
+    params: "params",
+    cookies: "cookies",
+};
 /// How long Envoy Gateway takes keys for fresh where nothing is said, in seconds.
 const CACHE_SECS: u64 = 300;
 /// What `jwt_authn` allows clocks to differ, in seconds.
@@ -69,41 +77,15 @@ fn claim_header(node: &Node, findings: &mut Findings) -> Option<ForwardClaim> {
 }
 
 fn sources(fields: &Fields<'_>, findings: &mut Findings) -> Vec<TokenSource> {
-    let mut sources = Vec::new();
-    if let Some(node) = fields.get("extractFrom", findings)
-        && let Some(fields) = Fields::of(node, Spelling::Camel, "extractFrom", findings)
-    {
-        for header in fields.list("headers", findings) {
-            let Some(header) = Fields::of(header, Spelling::Camel, "headers", findings) else {
-                continue;
-            };
-            let prefix = header.text("valuePrefix", findings).unwrap_or_default();
-            if let Some(name) = header.text("name", findings) {
-                sources.push(TokenSource::Header {
-                    header: name,
-                    prefix,
-                });
-            }
-            header.finish(findings);
-        }
-        let queries = fields.texts("params", findings);
-        sources.extend(
-            queries
-                .into_iter()
-                .map(|query| TokenSource::Query { query }),
-        );
-        let cookies = fields.texts("cookies", findings);
-        sources.extend(
-            cookies
-                .into_iter()
-                .map(|cookie| TokenSource::Cookie { cookie }),
-        );
-        fields.finish(findings);
-    }
-    if sources.is_empty() {
-        sources = TokenSource::of_envoy();
-    }
-    TokenSource::distinct(sources)
+    let extract = fields
+        .get("extractFrom", findings)
+        .and_then(|node| Fields::of(node, Spelling::Camel, "extractFrom", findings));
+    let Some(extract) = extract else {
+        return TokenSource::of_envoy();
+    };
+    let sources = token_sources::read(&extract, &TOKEN_SOURCES, findings);
+    extract.finish(findings);
+    sources
 }
 
 fn remote(node: &Node, findings: &mut Findings) -> Option<Keys> {
@@ -123,16 +105,7 @@ fn remote(node: &Node, findings: &mut Findings) -> Option<Keys> {
         "a fetch that fails is tried again, with growing pauses",
         findings,
     );
-    let cache = fields.get("cacheDuration", findings).and_then(|node| {
-        let duration = milliseconds(node);
-        if duration.is_none() {
-            findings.refused(
-                node.place,
-                "`cacheDuration` has to be a duration, as in `5m`",
-            );
-        }
-        duration.map(|duration| (duration, node.place))
-    });
+    let cache = fields.duration("cacheDuration", "5m", findings);
     fields.finish(findings);
     let Some(jwks_url) = uri else {
         findings.refused(node.place, "`remoteJWKS` has no `uri`");
@@ -160,33 +133,5 @@ fn local(
     fields.skip("type", findings);
     let found = fields.one_of(&["inline", "valueRef"], findings);
     fields.finish(findings);
-    let (kind, entry) = found?;
-    if kind == "inline" {
-        return keys::inline(
-            entry.value.text().unwrap_or_default(),
-            entry.place,
-            findings,
-        );
-    }
-    let name = entry
-        .value
-        .field("name")
-        .and_then(Node::text)
-        .unwrap_or_default();
-    let data = all
-        .iter()
-        .filter(|it| it.kind == "ConfigMap" && it.name == name)
-        .filter(|it| it.namespace == resource.namespace)
-        .find_map(|it| it.data("jwks"));
-    match data {
-        Some((text, place)) => keys::inline(text, place, findings),
-        None => {
-            findings.refused_with_hint(
-                entry.place,
-                format!("the ConfigMap `{name}` with the key `jwks` is not in the files"),
-                "give the file with it, too",
-            );
-            None
-        }
-    }
+    keys::local(found?, "valueRef", resource, all, findings)
 }

@@ -7,19 +7,25 @@ mod principals;
 
 use super::access::{Conditions, Providers, Way};
 use super::envoy::audiences;
-use super::fields::{Fields, Spelling, milliseconds};
+use super::fields::{Fields, Spelling};
 use super::findings::Findings;
 use super::keys;
 use super::kubernetes::{self, Resource, resources};
 use super::names;
-use super::policy::{
-    App, Auth, Claim, ForwardClaim, ForwardPayload, Keys, Policy, Provider, TokenSource,
-};
+use super::policy::{App, Auth, Claim, ForwardClaim, ForwardPayload, Keys, Policy, Provider};
+use super::token_sources;
 use super::yaml::{Kind, Node};
 
 const GROUP: &str = "security.istio.io";
 /// How often istiod fetches keys, in seconds.
 const CACHE_SECS: u64 = 1200;
+/// What the fields with token sources are called.
+const TOKEN_SOURCES: token_sources::Names = token_sources::Names {
+    headers: "fromHeaders",
+    prefix: "prefix",
+    params: "fromParams",
+    cookies: "fromCookies",
+};
 /// How long istiod waits for keys where nothing is said, in milliseconds.
 const TIMEOUT_MS: u64 = 5000;
 /// The longest that a policy may wait for keys, in milliseconds.
@@ -170,7 +176,7 @@ fn jwt_rule(node: &Node, providers: &mut Providers, findings: &mut Findings) {
         keys,
         clock_skew_secs: Some(SKEW_SECS),
         require_expiration: Some(false),
-        token_sources: sources(&fields, findings),
+        token_sources: token_sources::read(&fields, &TOKEN_SOURCES, findings),
         forward_token: fields.boolean("forwardOriginalToken", findings) == Some(true),
         forward_claims: fields
             .list("outputClaimToHeaders", findings)
@@ -203,12 +209,9 @@ fn source_of_keys(
     issuer: Option<&str>,
     findings: &mut Findings,
 ) -> Option<Keys> {
-    let timeout = fields.get("timeout", findings).map(|node| {
-        milliseconds(node).unwrap_or_else(|| {
-            findings.refused(node.place, "`timeout` has to be a duration, as in `5s`");
-            TIMEOUT_MS
-        })
-    });
+    let timeout = fields
+        .duration("timeout", "5s", findings)
+        .map(|(timeout, _)| timeout);
     match fields.one_of(&["jwks", "jwksUri", "jwks_uri"], findings) {
         Some(("jwks", entry)) => keys::inline(
             entry.value.text().unwrap_or_default(),
@@ -235,39 +238,6 @@ fn source_of_keys(
             None
         }
     }
-}
-
-fn sources(fields: &Fields<'_>, findings: &mut Findings) -> Vec<TokenSource> {
-    let mut sources = Vec::new();
-    for node in fields.list("fromHeaders", findings) {
-        let Some(header) = Fields::of(node, Spelling::Camel, "fromHeaders", findings) else {
-            continue;
-        };
-        let prefix = header.text("prefix", findings).unwrap_or_default();
-        if let Some(name) = header.text("name", findings) {
-            sources.push(TokenSource::Header {
-                header: name,
-                prefix,
-            });
-        }
-        header.finish(findings);
-    }
-    let queries = fields.texts("fromParams", findings);
-    sources.extend(
-        queries
-            .into_iter()
-            .map(|query| TokenSource::Query { query }),
-    );
-    let cookies = fields.texts("fromCookies", findings);
-    sources.extend(
-        cookies
-            .into_iter()
-            .map(|cookie| TokenSource::Cookie { cookie }),
-    );
-    if sources.is_empty() {
-        sources = TokenSource::of_envoy();
-    }
-    TokenSource::distinct(sources)
 }
 
 fn claim_header(node: &Node, findings: &mut Findings) -> Option<ForwardClaim> {

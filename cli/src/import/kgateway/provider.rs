@@ -1,7 +1,7 @@
 //! A provider of a `GatewayExtension`.
 
 use super::super::envoy::{audiences, cache_secs, skew_secs};
-use super::super::fields::{Fields, Spelling, milliseconds};
+use super::super::fields::{Fields, Spelling};
 use super::super::findings::Findings;
 use super::super::keys;
 use super::super::kubernetes::Resource;
@@ -32,13 +32,9 @@ pub(super) fn read(
     if keys.is_none() {
         findings.refused(fields.place(), "the provider has no keys");
     }
-    let skew = fields.entry("clockSkew", findings).and_then(|entry| {
-        let duration = milliseconds(&entry.value);
-        if duration.is_none() {
-            findings.refused(entry.place, "`clockSkew` has to be a duration, as in `30s`");
-        }
-        duration.map(|duration| skew_secs(duration.div_ceil(1000), entry.place, findings))
-    });
+    let skew = fields
+        .duration("clockSkew", "30s", findings)
+        .map(|(duration, place)| skew_secs(duration.div_ceil(1000), place, findings));
     Provider {
         issuer: fields.text("issuer", findings),
         audiences: audiences(&listed),
@@ -126,35 +122,7 @@ fn local(
     let fields = Fields::of(node, Spelling::Camel, "local", findings)?;
     let found = fields.one_of(&["inline", "key", "configMapRef"], findings);
     fields.finish(findings);
-    let (kind, entry) = found?;
-    if kind != "configMapRef" {
-        return keys::inline(
-            entry.value.text().unwrap_or_default(),
-            entry.place,
-            findings,
-        );
-    }
-    let name = entry
-        .value
-        .field("name")
-        .and_then(Node::text)
-        .unwrap_or_default();
-    let data = all
-        .iter()
-        .filter(|it| it.kind == "ConfigMap" && it.name == name)
-        .filter(|it| it.namespace == extension.namespace)
-        .find_map(|it| it.data("jwks"));
-    match data {
-        Some((text, place)) => keys::inline(text, place, findings),
-        None => {
-            findings.refused_with_hint(
-                entry.place,
-                format!("the ConfigMap `{name}` with the key `jwks` is not in the files"),
-                "give the file with it, too",
-            );
-            None
-        }
-    }
+    keys::local(found?, "configMapRef", extension, all, findings)
 }
 
 fn remote(node: &Node, findings: &mut Findings) -> Option<Keys> {
@@ -175,16 +143,7 @@ fn remote(node: &Node, findings: &mut Findings) -> Option<Keys> {
             ),
         );
     }
-    let cache = fields.get("cacheDuration", findings).and_then(|node| {
-        let duration = milliseconds(node);
-        if duration.is_none() {
-            findings.refused(
-                node.place,
-                "`cacheDuration` has to be a duration, as in `5m`",
-            );
-        }
-        duration.map(|duration| (duration, node.place))
-    });
+    let cache = fields.duration("cacheDuration", "5m", findings);
     let is_async = matches!(
         fields.get("asyncFetch", findings),
         Some(Node {
