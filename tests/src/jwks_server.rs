@@ -88,6 +88,8 @@ pub enum Behaviour {
     Answer(Answer),
     /// Never answers; the connection stays open until the client leaves or the server goes down.
     Hang,
+    /// Keeps requests until the server is told to behave otherwise, and then does that.
+    Hold,
     /// Sends the head and half of the body, then resets the connection.
     ResetMidBody(Answer),
     /// Closes the connection without a byte.
@@ -179,7 +181,8 @@ impl JwksServer {
         self.behave(Behaviour::Answer(answer));
     }
 
-    /// From the next request on behaves like this; requests under way keep their behaviour.
+    /// From the next request on behaves like this; requests under way keep their behaviour, but
+    /// for those on hold.
     pub fn behave(&self, behaviour: Behaviour) {
         *self.state.behaviour() = behaviour;
     }
@@ -237,6 +240,16 @@ impl State {
         self.behaviour.lock().expect("no panic while switching")
     }
 
+    /// The behaviour, once it is another than to hold.
+    fn released(&self) -> Behaviour {
+        loop {
+            match self.behaviour().clone() {
+                Behaviour::Hold => thread::sleep(Duration::from_millis(2)),
+                behaviour => return behaviour,
+            }
+        }
+    }
+
     fn requests(&self) -> MutexGuard<'_, Vec<SeenRequest>> {
         self.requests.lock().expect("no panic while recording")
     }
@@ -261,14 +274,15 @@ impl State {
     ) -> io::Result<()> {
         while let Some(request) = read_request(&mut stream)? {
             let is_head = request.method == "HEAD";
-            let behaviour = match self.behaviour().clone() {
+            let path = request.path.clone();
+            self.requests().push(request);
+            let behaviour = match self.released() {
                 Behaviour::ByPath(answers) => {
-                    let answer = answers.get(&request.path).cloned();
+                    let answer = answers.get(&path).cloned();
                     Behaviour::Answer(answer.unwrap_or_else(|| Answer::status(404)))
                 }
                 behaviour => behaviour,
             };
-            self.requests().push(request);
             match behaviour {
                 Behaviour::Answer(answer) => {
                     thread::sleep(answer.delay);
@@ -293,7 +307,7 @@ impl State {
                     thread::sleep(Duration::from_millis(50));
                     return SockRef::from(socket).set_linger(Some(Duration::ZERO));
                 }
-                Behaviour::Close | Behaviour::ByPath(_) => return Ok(()),
+                Behaviour::Close | Behaviour::Hold | Behaviour::ByPath(_) => return Ok(()),
             }
         }
         Ok(())
