@@ -4,10 +4,11 @@
 //! from the curve's own crate; never from the library that the filter verifies with. Keys are
 //! generated, once per process where a shared one will do.
 
-use std::{fmt, sync::OnceLock};
+use std::{collections::BTreeMap, fmt, sync::OnceLock};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm as JwtAlgorithm, EncodingKey};
+use nexus_core::jose::Sha256Digest;
 use rand_core::OsRng;
 use rsa::{
     BigUint, RsaPrivateKey, RsaPublicKey,
@@ -241,6 +242,21 @@ impl Key {
             }
         }
         jwk
+    }
+
+    /// The thumbprint, base64url of SHA-256 over the members that make the key (RFC 7638 §3, RFC 8037 §2).
+    ///
+    /// # Panics
+    /// For a secret, about which it would tell something.
+    pub fn thumbprint(&self) -> String {
+        assert!(
+            !matches!(self.material, Material::Secret(_)),
+            "nothing is bound to a secret"
+        );
+        // RFC 7638 §3.2: by their names, without white space.
+        let members: BTreeMap<_, _> = self.material.public_members().into_iter().collect();
+        let text = serde_json::to_string(&members).expect("members are JSON");
+        Sha256Digest::of(text.as_bytes()).to_base64url()
     }
 
     /// The public key as PEM (`PUBLIC KEY`, RFC 5280's `SubjectPublicKeyInfo`).

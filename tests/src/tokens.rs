@@ -3,9 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use nexus_core::jose::Sha256Digest;
 use serde_json::{Map, Value, json};
 
-use crate::keys::{Algorithm, Key};
+use crate::keys::{Algorithm, Key, random_text};
 
 /// Seconds since the epoch.
 pub fn now() -> i64 {
@@ -38,6 +39,19 @@ impl Token {
             header: Map::from_iter([("typ".to_owned(), json!("JWT"))]),
             claims: Map::new(),
         }
+    }
+
+    /// A DPoP proof (RFC 9449 §4.2), to be signed with the same `key`: that its holder sends a request with this
+    /// method, URL and access token. `iat` is `now`, in seconds since the epoch, and `jti` a new one.
+    pub fn proof(key: &Key, method: &str, url: &str, token: &str, now: i64) -> Self {
+        Self::empty()
+            .header("typ", "dpop+jwt")
+            .header("jwk", key.without_kid().public_jwk())
+            .claim("jti", random_text(16))
+            .claim("htm", method)
+            .claim("htu", url)
+            .claim("iat", now)
+            .claim("ath", Sha256Digest::of(token.as_bytes()).to_base64url())
     }
 
     /// Sets a claim.

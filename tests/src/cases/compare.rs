@@ -50,7 +50,7 @@ impl Case {
                 let challenges: Vec<&[u8]> = reply.challenges.iter().map(Vec::as_slice).collect();
                 differs(
                     "`www-authenticate`",
-                    format!("{:?}", Vec::from_iter(&expected.challenge)),
+                    format!("{:?}", expected.challenges),
                     format!(
                         "{:?}",
                         challenges

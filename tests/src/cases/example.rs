@@ -7,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Case, Request, Setting,
-    requests_file::{Content, File, KeyEntry, RequestEntry, TokenEntry, Values},
+    requests_file::{Content, File, KeyEntry, ProofEntry, RequestEntry, TokenEntry, Values},
 };
 use crate::{
     artifacts,
@@ -98,6 +98,9 @@ impl Example {
         for (url, keys) in &self.file.key_sets {
             setting = setting.key_set(url, &self.jwks(keys));
         }
+        for (url, document) in &self.file.documents {
+            setting = setting.document(url, &document.to_string());
+        }
         setting
     }
 
@@ -118,7 +121,16 @@ impl Example {
             headers: Vec::new(),
         };
         if let Some(token) = &entry.token {
-            request = request.bearer(&self.token(token, now));
+            let token = self.token(token, now);
+            request = match &entry.proof {
+                Some(proof) => {
+                    let proof = self.proof(proof, &request, &token, now);
+                    request
+                        .header("authorization", format!("DPoP {token}"))
+                        .header("dpop", proof)
+                }
+                None => request.bearer(&token),
+            };
         }
         for (name, values) in &entry.headers {
             for value in values.as_slice() {
@@ -139,6 +151,22 @@ impl Example {
         })
     }
 
+    /// A proof for the request and its token, where the entry does not say otherwise.
+    fn proof(&self, entry: &ProofEntry, request: &Request, token: &str, now: i64) -> String {
+        let (key, algorithm) = self.key(&entry.key);
+        let path = request.path.split('?').next().unwrap_or_default();
+        let url = format!("http://{}{path}", request.host);
+        let other = entry.token.as_ref().map(|name| self.token(name, now));
+        Token::proof(
+            key,
+            entry.method.as_deref().unwrap_or(&request.method),
+            entry.url.as_deref().unwrap_or(&url),
+            other.as_deref().unwrap_or(token),
+            now + entry.made_in_secs.unwrap_or_default(),
+        )
+        .sign(&key.without_kid(), *algorithm)
+    }
+
     fn token(&self, name: &str, now: i64) -> String {
         let entry = self.resolved(name, 0);
         let (key, algorithm) = self.key(
@@ -153,6 +181,10 @@ impl Example {
         }
         if let Some(seconds) = entry.valid_in_secs {
             token = token.claim("nbf", now + seconds);
+        }
+        if let Some(key) = &entry.bound_to {
+            let thumbprint = self.key(key).0.thumbprint();
+            token = token.claim("cnf", json!({ "jkt": thumbprint }));
         }
         for (name, value) in entry.claims {
             token = if value.is_null() {
@@ -186,6 +218,7 @@ impl Example {
             key: own.key.or(base.key),
             header: base.header,
             claims: base.claims,
+            bound_to: own.bound_to.or(base.bound_to),
             expires_in_secs: own.expires_in_secs.or(base.expires_in_secs),
             valid_in_secs: own.valid_in_secs.or(base.valid_in_secs),
             no_exp: own.no_exp.or(base.no_exp),
@@ -204,7 +237,7 @@ impl Example {
     fn jwks(&self, names: &[String]) -> String {
         keys::jwks(names.iter().map(|name| {
             let (key, algorithm) = self.key(name);
-            key.public_jwk_with(&serde_json::json!({"alg": algorithm.name(), "use": "sig"}))
+            key.public_jwk_with(&json!({"alg": algorithm.name(), "use": "sig"}))
         }))
     }
 
@@ -216,45 +249,65 @@ impl Example {
 
     /// Every name that is used is defined, and every one that is defined is used.
     fn check_names(&self) {
+        assert_eq!(
+            self.tokens_in_use(),
+            self.file.tokens.keys().map(String::as_str).collect(),
+            "{}: the tokens",
+            self.name()
+        );
+        assert_eq!(
+            self.keys_in_use(),
+            self.file.keys.keys().collect(),
+            "{}: the keys",
+            self.name()
+        );
+        let mut names = BTreeSet::new();
+        for request in &self.file.requests {
+            assert!(
+                names.insert(&request.name),
+                "{}: two requests are called `{}`",
+                self.name(),
+                request.name
+            );
+            assert!(
+                request.proof.is_none() || request.token.is_some(),
+                "{}: `{}` has a proof and no `token` that it is for",
+                self.name(),
+                request.name
+            );
+        }
+    }
+
+    fn tokens_in_use(&self) -> BTreeSet<&str> {
         let like = self.file.tokens.values().filter_map(|it| it.like.as_ref());
         let sent = self.file.requests.iter().filter_map(|it| it.token.as_ref());
+        let proven = self.proofs().filter_map(|it| it.token.as_ref());
         let placed = self.file.requests.iter().flat_map(|it| {
             let values = it.headers.values().flat_map(Values::as_slice);
             values.chain([&it.path]).flat_map(|text| named_tokens(text))
         });
-        let used: BTreeSet<&str> = like.chain(sent).map(String::as_str).chain(placed).collect();
-        let defined: BTreeSet<&str> = self.file.tokens.keys().map(String::as_str).collect();
-        assert_eq!(used, defined, "{}: the tokens", self.name());
+        let named = like.chain(sent).chain(proven).map(String::as_str);
+        named.chain(placed).collect()
+    }
 
-        let contents = self
-            .file
-            .files
-            .values()
-            .chain(self.file.environment.values());
+    fn keys_in_use(&self) -> BTreeSet<&String> {
+        let files = self.file.files.values();
+        let contents = files.chain(self.file.environment.values());
         let in_contents = contents.flat_map(|content| match content {
             Content::Text(_) => &[],
             Content::JwksOf(keys) => keys.as_slice(),
             Content::PublicPemOf(key) | Content::SecretOf(key) => std::slice::from_ref(key),
         });
-        let used: BTreeSet<&String> = in_contents
+        let tokens = self.file.tokens.values();
+        in_contents
             .chain(self.file.key_sets.values().flatten())
-            .chain(self.file.tokens.values().filter_map(|it| it.key.as_ref()))
-            .collect();
-        let defined: BTreeSet<&String> = self.file.keys.keys().collect();
-        assert_eq!(used, defined, "{}: the keys", self.name());
+            .chain(tokens.flat_map(|it| it.key.iter().chain(&it.bound_to)))
+            .chain(self.proofs().map(|it| &it.key))
+            .collect()
+    }
 
-        let names: BTreeSet<&str> = self
-            .file
-            .requests
-            .iter()
-            .map(|it| it.name.as_str())
-            .collect();
-        assert_eq!(
-            names.len(),
-            self.file.requests.len(),
-            "{}: two requests have one name",
-            self.name()
-        );
+    fn proofs(&self) -> impl Iterator<Item = &ProofEntry> {
+        self.file.requests.iter().filter_map(|it| it.proof.as_ref())
     }
 }
 

@@ -132,8 +132,8 @@ pub struct ExpectedDenial {
     pub reason: String,
     /// The body, whole.
     pub body: String,
-    /// The value of `www-authenticate`; `None`: there must be none.
-    pub challenge: Option<String>,
+    /// Every value of `www-authenticate`, in order; empty: there must be none.
+    pub challenges: Vec<String>,
     /// Every other header of the reply, by its name in lower case, but for those of every reply: the date, the
     /// length, and `content-type: text/plain`.
     pub headers: BTreeMap<String, String>,
@@ -158,7 +158,7 @@ impl Expected {
                 status,
                 reason: reason.to_owned(),
                 body: body.to_owned(),
-                challenge: challenge.map(str::to_owned),
+                challenges: challenge.map(str::to_owned).into_iter().collect(),
                 headers: BTreeMap::new(),
             }),
             ..Self::default()

@@ -16,6 +16,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) key_sets: BTreeMap<String, Vec<String>>,
     #[serde(default)]
+    pub(super) documents: BTreeMap<String, Value>,
+    #[serde(default)]
     pub(super) files: BTreeMap<String, Content>,
     #[serde(default)]
     pub(super) environment: BTreeMap<String, Content>,
@@ -52,6 +54,8 @@ pub(super) struct TokenEntry {
     pub(super) header: Map<String, Value>,
     #[serde(default)]
     pub(super) claims: Map<String, Value>,
+    /// The key whose thumbprint is `cnf.jkt`.
+    pub(super) bound_to: Option<String>,
     pub(super) expires_in_secs: Option<i64>,
     pub(super) valid_in_secs: Option<i64>,
     pub(super) no_exp: Option<bool>,
@@ -69,7 +73,19 @@ pub(super) struct RequestEntry {
     #[serde(default)]
     pub(super) headers: BTreeMap<String, Values>,
     pub(super) token: Option<String>,
+    pub(super) proof: Option<ProofEntry>,
     pub(super) expect: Expect,
+}
+
+/// A DPoP proof; what is left out is that of the request.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProofEntry {
+    pub(super) key: String,
+    pub(super) method: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) token: Option<String>,
+    pub(super) made_in_secs: Option<i64>,
 }
 
 /// One value of a header, or several.
@@ -104,7 +120,7 @@ pub(super) enum Expect {
         status: u16,
         reason: String,
         body: String,
-        www_authenticate: Option<String>,
+        www_authenticate: Option<Values>,
         #[serde(default)]
         headers: BTreeMap<String, String>,
         app: Option<String>,
@@ -154,7 +170,11 @@ impl Expect {
                     status: *status,
                     reason: reason.clone(),
                     body: body.clone(),
-                    challenge: www_authenticate.clone(),
+                    challenges: www_authenticate
+                        .iter()
+                        .flat_map(Values::as_slice)
+                        .cloned()
+                        .collect(),
                     headers: headers.clone(),
                 }),
                 BTreeMap::new(),

@@ -47,16 +47,6 @@ fn client() -> Key {
     keys::for_algorithm(Algorithm::ES256).clone()
 }
 
-fn thumbprint(key: &Key) -> String {
-    let jwk = key.public_jwk();
-    // RFC 7638 §3.2: these members, in this order.
-    let text = format!(
-        r#"{{"crv":{},"kty":{},"x":{},"y":{}}}"#,
-        jwk["crv"], jwk["kty"], jwk["x"], jwk["y"]
-    );
-    Sha256Digest::of(text.as_bytes()).to_base64url()
-}
-
 /// A token with this `cnf`, valid from `now` on.
 fn token(now: i64, cnf: &Value) -> String {
     let token = Token::new(ISSUER)
@@ -71,26 +61,20 @@ fn token(now: i64, cnf: &Value) -> String {
 }
 
 fn bound(now: i64) -> String {
-    token(now, &json!({"jkt": thumbprint(&client())}))
+    token(now, &json!({"jkt": client().thumbprint()}))
 }
 
 /// A proof for a `GET` of `http://app.example.com/app/x` with the token.
 fn proof(token: &str, now: i64, jti: &str, changes: &Value) -> String {
-    let mut payload = json!({
-        "jti": jti, "htm": "GET", "htu": "http://app.example.com/app/x", "iat": now,
-        "ath": Sha256Digest::of(token.as_bytes()).to_base64url(),
-    });
-    for (name, value) in changes.as_object().expect("an object") {
-        payload[name] = value.clone();
-    }
-    let jwk = client().public_jwk_with(&json!({"kid": null, "alg": null, "use": null}));
-    let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk});
-    tokens::signed(
-        header.to_string(),
-        payload.to_string(),
-        &client(),
-        Algorithm::ES256,
-    )
+    let url = "http://app.example.com/app/x";
+    let proof = Token::proof(&client(), "GET", url, token, now).claim("jti", jti);
+    let changes = changes.as_object().expect("an object");
+    changes
+        .iter()
+        .fold(proof, |proof, (name, value)| {
+            proof.claim(name, value.clone())
+        })
+        .sign(&client(), Algorithm::ES256)
 }
 
 fn refused(reason: &str, body: &str, error: &str) -> Expected {
