@@ -130,7 +130,7 @@ fn check(document: &str) {
         assert!(
             same && status == step.status,
             "{document} says that\n$ {}\nprints\n{}\n? {}\nbut it prints\n{}\n? {status}\n\
-             hint: `NEXUS_UPDATE=1 cargo xtask test documents` writes this into the document",
+             hint: `NEXUS_UPDATE=1 cargo xtask test what_happens` writes this into the document",
             step.command,
             step.output.join("\n"),
             step.status,
