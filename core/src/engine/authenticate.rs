@@ -4,7 +4,6 @@
 //! the claims have to be is looked at last, so that a 403 is only ever told to somebody who holds a
 //! genuine token.
 
-use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::authorize::check_audience;
@@ -17,7 +16,7 @@ use super::requirement::{Examination, Place, Plan, Use, UseIndex};
 use super::source::{Availability, Source};
 use super::{Provider, ProviderKeys, SourceIndex};
 use crate::jose::dpop::VerifiedProof;
-use crate::jose::{Claims, Jwk, UntrustedToken, VerifyError, verify};
+use crate::jose::{Claims, UntrustedToken, VerifyError, verify};
 use crate::request::Request;
 use crate::revocation::Subject;
 use crate::time::Timestamp;
@@ -140,11 +139,10 @@ impl Bench<'_> {
         if let Err(denial) = provider.terms.check(token.header(), claims, self.now) {
             return Verdict::Refused(denial);
         }
-        let kid = match self.verify(provider, token) {
-            Ok(kid) => kid,
-            Err(verdict) => return verdict,
-        };
-        if let Err(verdict) = self.check_revocation(provider, kid.as_deref(), claims) {
+        if let Err(verdict) = self.verify(provider, token) {
+            return verdict;
+        }
+        if let Err(verdict) = self.check_revocation(provider, token, claims) {
             return verdict;
         }
         let possession = provider.possession;
@@ -161,17 +159,12 @@ impl Bench<'_> {
         }
     }
 
-    /// Checks the signature with the provider's keys, as far as they are known. Gives the `kid` of the key that made
-    /// it: that of the key where the token names none.
-    fn verify<'t>(
-        &mut self,
-        provider: &Provider,
-        token: &'t UntrustedToken<'t>,
-    ) -> Result<Option<Cow<'t, str>>, Verdict> {
+    /// Checks the signature with the provider's keys, as far as they are known.
+    fn verify(&mut self, provider: &Provider, token: &UntrustedToken<'_>) -> Result<(), Verdict> {
         let source_index = match &provider.keys {
             ProviderKeys::Fixed(keys) => {
                 return match verify(token, keys, &provider.algorithms) {
-                    Ok(verified) => Ok(kid_of(token, verified.key())),
+                    Ok(_) => Ok(()),
                     Err(error) => Err(Verdict::Refused(denial(error))),
                 };
             }
@@ -189,7 +182,7 @@ impl Bench<'_> {
             Availability::Ready(keys) => {
                 self.used_remote_keys = true;
                 match verify(token, keys, &provider.algorithms) {
-                    Ok(verified) => return Ok(kid_of(token, verified.key())),
+                    Ok(_) => return Ok(()),
                     Err(error) => error,
                 }
             }
@@ -214,13 +207,13 @@ impl Bench<'_> {
     fn check_revocation(
         &mut self,
         provider: &Provider,
-        kid: Option<&str>,
+        token: &UntrustedToken<'_>,
         claims: &Claims<'_>,
     ) -> Result<(), Verdict> {
         let subject = Subject {
             jti: claims.jti(),
             sub: claims.sub(),
-            kid,
+            kid: token.header().kid(),
             iat: claims.iat().map(|iat| iat.as_seconds()),
         };
         let refuse = |by| Err(Verdict::Refused(Denial::TokenRevoked { by }));
@@ -242,13 +235,6 @@ impl Bench<'_> {
             Availability::Missing => Err(Verdict::Refused(unavailable(source))),
         }
     }
-}
-
-/// The `kid` of the key that signed a token, which the token need not name (RFC 7515 §4.1.4). A key that has none is
-/// called what the token calls it.
-fn kid_of<'t>(token: &'t UntrustedToken<'t>, key: &Jwk) -> Option<Cow<'t, str>> {
-    let named = token.header().kid().map(Cow::Borrowed);
-    named.or_else(|| key.kid().map(|kid| Cow::Owned(kid.into())))
 }
 
 /// What is told about a source that has nothing to judge by.
