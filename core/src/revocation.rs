@@ -54,7 +54,7 @@ pub enum RevokedBy {
     Jti,
     /// The token's `sub` (RFC 7519 §4.1.2).
     Sub,
-    /// The `kid` in the token's header (RFC 7515 §4.1.4).
+    /// The `kid` in the token's header (RFC 7515 §4.1.4), or of the key that signed it where there is none.
     Kid,
 }
 
@@ -97,7 +97,7 @@ pub struct Subject<'t> {
     pub jti: Option<&'t str>,
     /// `sub`.
     pub sub: Option<&'t str>,
-    /// `kid` of the header.
+    /// `kid` of the header, or of the key that signed it where the header has none.
     pub kid: Option<&'t str>,
     /// `iat`, in seconds since the epoch.
     pub iat: Option<i64>,

@@ -202,15 +202,38 @@ impl<'n> Fields<'n> {
 
     /// Reports every field that nobody asked for.
     pub(crate) fn finish(self, findings: &mut Findings) {
-        for (entry, used) in self.entries.iter().zip(self.used.borrow().iter()) {
-            if !used {
-                findings.not_carried(
-                    entry.place,
-                    format!("`{}` is not known here, and not carried over", entry.name),
-                    "see docs/migrating.md for the fields that are",
-                );
-            }
+        for entry in self.left() {
+            findings.not_carried(
+                entry.place,
+                format!("`{}` is not known here, and not carried over", entry.name),
+                "see docs/migrating.md for the fields that are",
+            );
         }
+    }
+
+    /// Refuses every field that nobody asked for, where each says which requests pass: misspelt and left out, it
+    /// would open what it was to close.
+    pub(crate) fn finish_conditions(self, findings: &mut Findings) {
+        for entry in self.left() {
+            findings.refused_with_hint(
+                entry.place,
+                format!(
+                    "`{}` is not known here: without it, more requests may pass",
+                    entry.name
+                ),
+                "see docs/migrating.md for the fields that are",
+            );
+        }
+    }
+
+    /// The fields that nobody asked for.
+    fn left(self) -> impl Iterator<Item = &'n Entry> {
+        let used = self.used.into_inner();
+        self.entries
+            .iter()
+            .zip(used)
+            .filter(|(_, used)| !used)
+            .map(|(entry, _)| entry)
     }
 }
 

@@ -193,6 +193,18 @@ fn what_envoy_has_and_a_policy_cannot_is_refused() {
             "rules: []\ntyped_per_filter_config:\n  a:\n    \"@type\": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig\n    requirement_name: x".to_owned(),
             "4: refused: the route configuration around it is not in the file",
         ),
+        (
+            "rule: [{match: {prefix: /}, requires: {provider_name: a}}]\nproviders: {}".to_owned(),
+            "1: refused: `rule` is not known here: without it, more requests may pass",
+        ),
+        (
+            "rules:\n- match: {prefix: /}\n  requirs: {provider_name: a}".to_owned(),
+            "3: refused: `requirs` is not known here: without it, more requests may pass",
+        ),
+        (
+            "rules:\n- match: {prefix: /}\n  requires: {provider_nam: a}".to_owned(),
+            "3: refused: `provider_nam` is not known here: without it, more requests may pass",
+        ),
     ] {
         let found = imported(Product::Envoy, &text);
         assert!(found.ends_with(expected), "{text}\n{found}");
@@ -274,6 +286,14 @@ fn what_envoy_gateway_has_and_a_policy_cannot_is_refused() {
             "    rules:\n    - {action: Allow, principal: {jwt: {provider: q, scopes: [a]}}}",
             "9: refused: there is no provider `q`",
         ),
+        (
+            "    rules:\n    - {action: Allow, operation: {methods: [GET]}}",
+            "9: refused: a rule without `principal` cannot be carried over: it is not about a JWT",
+        ),
+        (
+            "    rules:\n    - {action: Allow, principal: {jwt: {provider: p, scope: [a]}}}",
+            "9: refused: `scope` is not known here: without it, more requests may pass",
+        ),
     ] {
         let found = imported(Product::EnvoyGateway, &policy(more));
         assert!(found.contains(expected), "{more}\n{found}");
@@ -344,6 +364,19 @@ fn denying_requests_without_a_principal_asks_for_a_token() {
 }
 
 #[test]
+fn a_star_among_methods_or_hosts_is_every_one() {
+    let deny = |operation: &str| {
+        istio(&format!(
+            "  action: DENY\n  rules:\n  - from: [{{source: {{notRequestPrincipals: ['*']}}}}]\n    to: [{{operation: {operation}}}]\n"
+        ))
+    };
+    let every = deny("{paths: ['*']}");
+    assert!(!every.contains("allow_missing"), "{every}");
+    assert_eq!(deny("{methods: [GET, '*']}"), every);
+    assert_eq!(deny("{hosts: [a.example.com, '*']}"), every);
+}
+
+#[test]
 fn what_istio_has_and_a_policy_cannot_is_refused() {
     for (spec, expected) in [
         (
@@ -373,6 +406,38 @@ fn what_istio_has_and_a_policy_cannot_is_refused() {
         (
             "  rules:\n  - to: [{operation: {paths: ['/a*']}}]\n  - to: [{operation: {paths: ['*/b']}}]",
             "refused: the rules for `any method /a*` and `any method */b` are for some of the same requests",
+        ),
+        (
+            "  rules:\n  - form: [{source: {requestPrincipals: [a]}}]",
+            "refused: `form` is not known here: without it, more requests may pass",
+        ),
+        (
+            "  rules:\n  - from: [{source: {requestPrincipal: [a]}}]",
+            "refused: `requestPrincipal` is not known here: without it, more requests may pass",
+        ),
+        (
+            "  rules:\n  - from: [{source: {requestPrincipals: []}}]",
+            "refused: `from` without anything in `source` is not valid",
+        ),
+        (
+            "  rules:\n  - from: [{}]",
+            "refused: `from` without anything in `source` is not valid",
+        ),
+        (
+            "  rules:\n  - to: [{operaton: {paths: [/x]}}]",
+            "refused: `operaton` is not known here: without it, more requests may pass",
+        ),
+        (
+            "  rules:\n  - to: [{operation: {paths: }}]",
+            "refused: `to` without anything in `operation` is not valid",
+        ),
+        (
+            "  rules:\n  - to: [{operation: {path: [/x]}}]",
+            "refused: `path` is not known here: without it, more requests may pass",
+        ),
+        (
+            "  action: deny\n  rules:\n  - from: [{source: {notRequestPrincipals: ['*']}}]",
+            "refused: `action` `deny` is not known here",
         ),
     ] {
         let found = istio(spec);
@@ -456,6 +521,10 @@ fn what_kgateway_has_and_a_policy_cannot_is_refused() {
         (
             "  rbac: {policy: {allowedCIDRs: [10.0.0.0/8]}}",
             "`allowedCIDRs` cannot be carried over: a policy knows no addresses",
+        ),
+        (
+            "---\napiVersion: gateway.kgateway.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: u, namespace: kg}\nspec:\n  jwtAuth: {disable: {}}\n  rbac: {policy: {matchExpressions: [\"metadata.filter_metadata['envoy.filters.http.jwt_authn']['payload']['a'] == 'x'\"]}}",
+            "`rbac` without `extensionRef`: which tokens its rules are about is not said",
         ),
     ] {
         let found = kgateway(spec);

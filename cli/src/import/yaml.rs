@@ -106,6 +106,16 @@ impl Node {
         }
     }
 
+    /// Whether any of its fields has a value, be it one that is no list or a list with elements.
+    pub(crate) fn says_something(&self) -> bool {
+        let is_empty = |node: &Self| match &node.kind {
+            Kind::Null => true,
+            Kind::List(elements) => elements.is_empty(),
+            _ => false,
+        };
+        self.children().into_iter().any(|child| !is_empty(child))
+    }
+
     /// How many nodes it consists of, itself included.
     fn size(&self) -> usize {
         let mut size = 0_usize;

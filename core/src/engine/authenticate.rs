@@ -4,6 +4,7 @@
 //! the claims have to be is looked at last, so that a 403 is only ever told to somebody who holds a
 //! genuine token.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::authorize::check_audience;
@@ -16,7 +17,7 @@ use super::requirement::{Examination, Place, Plan, Use, UseIndex};
 use super::source::{Availability, Source};
 use super::{Provider, ProviderKeys, SourceIndex};
 use crate::jose::dpop::VerifiedProof;
-use crate::jose::{Claims, UntrustedToken, VerifyError, verify};
+use crate::jose::{Claims, Jwk, UntrustedToken, VerifyError, verify};
 use crate::request::Request;
 use crate::revocation::Subject;
 use crate::time::Timestamp;
@@ -139,10 +140,11 @@ impl Bench<'_> {
         if let Err(denial) = provider.terms.check(token.header(), claims, self.now) {
             return Verdict::Refused(denial);
         }
-        if let Err(verdict) = self.verify(provider, token) {
-            return verdict;
-        }
-        if let Err(verdict) = self.check_revocation(provider, token, claims) {
+        let kid = match self.verify(provider, token) {
+            Ok(kid) => kid,
+            Err(verdict) => return verdict,
+        };
+        if let Err(verdict) = self.check_revocation(provider, kid.as_deref(), claims) {
             return verdict;
         }
         let possession = provider.possession;
@@ -159,12 +161,17 @@ impl Bench<'_> {
         }
     }
 
-    /// Checks the signature with the provider's keys, as far as they are known.
-    fn verify(&mut self, provider: &Provider, token: &UntrustedToken<'_>) -> Result<(), Verdict> {
+    /// Checks the signature with the provider's keys, as far as they are known. Gives the `kid` of the key that made
+    /// it: that of the key where the token names none.
+    fn verify<'t>(
+        &mut self,
+        provider: &Provider,
+        token: &'t UntrustedToken<'t>,
+    ) -> Result<Option<Cow<'t, str>>, Verdict> {
         let source_index = match &provider.keys {
             ProviderKeys::Fixed(keys) => {
                 return match verify(token, keys, &provider.algorithms) {
-                    Ok(_) => Ok(()),
+                    Ok(verified) => Ok(kid_of(token, verified.key())),
                     Err(error) => Err(Verdict::Refused(denial(error))),
                 };
             }
@@ -182,7 +189,7 @@ impl Bench<'_> {
             Availability::Ready(keys) => {
                 self.used_remote_keys = true;
                 match verify(token, keys, &provider.algorithms) {
-                    Ok(_) => return Ok(()),
+                    Ok(verified) => return Ok(kid_of(token, verified.key())),
                     Err(error) => error,
                 }
             }
@@ -207,13 +214,13 @@ impl Bench<'_> {
     fn check_revocation(
         &mut self,
         provider: &Provider,
-        token: &UntrustedToken<'_>,
+        kid: Option<&str>,
         claims: &Claims<'_>,
     ) -> Result<(), Verdict> {
         let subject = Subject {
             jti: claims.jti(),
             sub: claims.sub(),
-            kid: token.header().kid(),
+            kid,
             iat: claims.iat().map(|iat| iat.as_seconds()),
         };
         let refuse = |by| Err(Verdict::Refused(Denial::TokenRevoked { by }));
@@ -235,6 +242,13 @@ impl Bench<'_> {
             Availability::Missing => Err(Verdict::Refused(unavailable(source))),
         }
     }
+}
+
+/// The `kid` of the key that signed a token, which the token need not name (RFC 7515 §4.1.4). A key that has none is
+/// called what the token calls it.
+fn kid_of<'t>(token: &'t UntrustedToken<'t>, key: &Jwk) -> Option<Cow<'t, str>> {
+    let named = token.header().kid().map(Cow::Borrowed);
+    named.or_else(|| key.kid().map(|kid| Cow::Owned(kid.into())))
 }
 
 /// What is told about a source that has nothing to judge by.

@@ -120,7 +120,7 @@ pub(super) fn read(node: &Node, of: Of, findings: &mut Findings) -> Option<Match
             }
         }
     }
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     matched.path = path?;
     Some(matched)
 }
@@ -406,7 +406,7 @@ mod tests {
             ),
             (
                 "{prefix: /, prefx: /}",
-                "1: not carried: `prefx` is not known here, and not carried over",
+                "1: refused: `prefx` is not known here: without it, more requests may pass",
             ),
             (
                 "{prefix: /, path: /}",

@@ -200,7 +200,7 @@ fn filter_policy(
         "the filter's counters are called `wasmcustom.nexus.…`",
         findings,
     );
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     let app = App {
         name: "Imported from Envoy".to_owned(),
         slug: "imported".to_owned(),
@@ -273,7 +273,7 @@ fn rule(node: &Node, requirements: &mut Requirements, findings: &mut Findings) -
             None
         }
     };
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     Some(Rule {
         place: node.place,
         matched: matched?,

@@ -202,7 +202,7 @@ fn said(node: &Node, requirements: &mut Requirements, findings: &mut Findings) -
     fields.skip("@type", findings);
     let disabled = fields.boolean("disabled", findings) == Some(true);
     let name = fields.entry("requirement_name", findings);
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     match name {
         _ if disabled => Some(Auth::none()),
         Some(entry) => {

@@ -220,13 +220,21 @@ fn rules(node: &Node, originals: &[String], findings: &mut Findings) -> Vec<Rule
         if let Some(entry) = fields.entry("cel", findings) {
             findings.refused(entry.place, "`cel` cannot be carried over");
         }
-        let ways = fields
-            .get("principal", findings)
-            .and_then(|node| principal(node, originals, findings));
-        fields.finish(findings);
+        let ways = match fields.get("principal", findings) {
+            Some(node) => principal(node, originals, findings),
+            None => {
+                findings.refused_with_hint(
+                    node.place,
+                    "a rule without `principal` cannot be carried over: it is not about a JWT",
+                    "write a route with `\"auth_type\": \"none\"` for what everybody may do",
+                );
+                None
+            }
+        };
+        fields.finish_conditions(findings);
         rules.extend(ways.map(|ways| Rule { methods, ways }));
     }
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     if rules.is_empty() {
         findings.refused(
             node.place,
@@ -244,7 +252,7 @@ fn operation_methods(node: &Node, findings: &mut Findings) -> Vec<String> {
     if let Some(entry) = fields.entry("path", findings) {
         findings.refused(entry.place, "`path` of an operation cannot be carried over");
     }
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     methods
 }
 
@@ -265,7 +273,7 @@ fn principal(node: &Node, originals: &[String], findings: &mut Findings) -> Opti
         }
     }
     let jwt = fields.get("jwt", findings);
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     let Some(jwt) = jwt else {
         findings.refused(
             node.place,
@@ -283,7 +291,7 @@ fn principal(node: &Node, originals: &[String], findings: &mut Findings) -> Opti
     for claim in fields.list("claims", findings) {
         alternatives.extend(claim_ways(claim, findings));
     }
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     let Some(provider) = originals.iter().position(|known| *known == original) else {
         findings.refused(jwt.place, format!("there is no provider `{original}`"));
         return None;
@@ -308,7 +316,7 @@ fn claim_ways(node: &Node, findings: &mut Findings) -> Option<Vec<Conditions>> {
     let name = fields.text("name", findings).unwrap_or_default();
     let kind = fields.text("valueType", findings);
     let values = fields.texts("values", findings);
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     let claim = Claim::dotted(&name);
     let tests: Vec<ClaimTest> = match kind.as_deref() {
         None | Some("String") => values.into_iter().map(ClaimTest::Equals).collect(),

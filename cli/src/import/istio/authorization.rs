@@ -72,21 +72,30 @@ pub(super) fn read<'r>(
                     rules.need_token.extend(deny_rule(rule, findings));
                 }
             }
-            Some(other) => findings.note(
+            Some(other @ ("AUDIT" | "CUSTOM")) => findings.note(
                 resource.place,
                 format!(
                     "the AuthorizationPolicy `{}` stays with Istio: `{other}` says nothing about JWTs",
                     resource.label()
                 ),
             ),
+            Some(other) => findings.refused(
+                resource.place,
+                format!("`action` `{other}` is not known here"),
+            ),
         }
         spec.skip("provider", findings);
-        spec.finish(findings);
+        spec.finish_conditions(findings);
     }
     rules
 }
 
 impl Rules {
+    /// Whether everything passes that `RequestAuthentication` lets pass.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.has_allow && self.need_token.is_empty()
+    }
+
     /// The apps that say the same.
     pub(super) fn apps(
         &self,
@@ -286,7 +295,7 @@ fn allow_rule(node: &Node, providers: &Providers, findings: &mut Findings) -> Op
     for condition in fields.list("when", findings) {
         alternatives.push(condition_ways(condition, findings).unwrap_or_default());
     }
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     if !asks_for_principal && alternatives.is_empty() {
         return Some(Rule {
             place: node.place,
@@ -332,7 +341,7 @@ fn deny_rule(node: &Node, findings: &mut Findings) -> Vec<(Operation, Place)> {
     let operations = operations(&fields, findings);
     let from = fields.list("from", findings);
     let when = fields.list("when", findings);
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     let without_token = |source: &&Node| {
         let source = source.field("source");
         let names: Vec<&str> = source

@@ -88,6 +88,7 @@ pub(crate) fn import(documents: &[Node], findings: &mut Findings) -> Option<Poli
         .collect();
     let policies = ours.iter().filter(|it| it.kind == "AuthorizationPolicy");
     let rules = authorization::read(policies.copied(), &providers, findings);
+    let bypass_cors_preflight = rules.is_empty();
     let apps = rules.apps(&mut providers, &open, findings);
     let apps: Vec<App> = apps
         .into_iter()
@@ -100,8 +101,8 @@ pub(crate) fn import(documents: &[Node], findings: &mut Findings) -> Option<Poli
             },
             hosts,
             gateway_path: "/",
-            // Istio always lets preflight requests pass.
-            bypass_cors_preflight: true,
+            // RequestAuthentication lets preflight requests pass, an AuthorizationPolicy looks at them as at others.
+            bypass_cors_preflight,
             route_order: (!routes.is_empty()).then_some("first_match"),
             replies: None,
             default_policy: auth.policy(),

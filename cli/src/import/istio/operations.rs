@@ -56,7 +56,16 @@ impl Operation {
 pub(super) fn operations(fields: &Fields<'_>, findings: &mut Findings) -> Vec<Operation> {
     let mut operations = Vec::new();
     for node in fields.list("to", findings) {
-        let Some(operation) = node.field("operation") else {
+        let Some(to) = Fields::of(node, Spelling::Camel, "to", findings) else {
+            continue;
+        };
+        let operation = to.get("operation", findings);
+        to.finish_conditions(findings);
+        let Some(operation) = operation.filter(|it| it.says_something()) else {
+            findings.refused(
+                node.place,
+                "`to` without anything in `operation` is not valid",
+            );
             continue;
         };
         let Some(fields) = Fields::of(operation, Spelling::Camel, "operation", findings) else {
@@ -71,16 +80,12 @@ pub(super) fn operations(fields: &Fields<'_>, findings: &mut Findings) -> Vec<Op
                 );
             }
         }
-        let any = |texts: Vec<String>| match texts.is_empty() {
+        let any = |texts: Vec<String>| match texts.is_empty() || texts.iter().any(|it| it == "*") {
             true => vec![None],
             false => texts.into_iter().map(Some).collect(),
         };
         let hosts = any(host_names(&fields, findings));
-        let methods = any(fields
-            .texts("methods", findings)
-            .into_iter()
-            .filter(|method| method != "*")
-            .collect());
+        let methods = any(fields.texts("methods", findings));
         let mut paths = Vec::new();
         for node in fields.list("paths", findings) {
             match Pattern::parse(node.text().unwrap_or_default()) {
@@ -98,7 +103,7 @@ pub(super) fn operations(fields: &Fields<'_>, findings: &mut Findings) -> Vec<Op
         if paths.is_empty() {
             paths.push(Pattern::All);
         }
-        fields.finish(findings);
+        fields.finish_conditions(findings);
         for host in &hosts {
             for method in &methods {
                 for path in &paths {
@@ -121,17 +126,17 @@ pub(super) fn operations(fields: &Fields<'_>, findings: &mut Findings) -> Vec<Op
     operations
 }
 
-/// Hosts as apps have them: without a port, `*.` at the beginning.
+/// Hosts as apps have them: without a port, `*.` at the beginning or `*`.
 fn host_names(fields: &Fields<'_>, findings: &mut Findings) -> Vec<String> {
     let mut hosts = Vec::new();
     for node in fields.list("hosts", findings) {
         let text = node.text().unwrap_or_default();
         // `a.example.com` and `a.example.com:*` are the usual pair.
         let host = text.strip_suffix(":*").unwrap_or(text);
-        if host == "*" {
-            continue;
-        }
-        let inner = host.strip_prefix("*.").unwrap_or(host);
+        let inner = match host {
+            "*" => "",
+            host => host.strip_prefix("*.").unwrap_or(host),
+        };
         if inner.contains(['*', ':']) {
             findings.refused_with_hint(
                 node.place,

@@ -10,8 +10,15 @@ use super::super::yaml::{Node, Place};
 pub(super) fn principals(node: &Node, findings: &mut Findings) -> Option<Vec<(String, Place)>> {
     let fields = Fields::of(node, Spelling::Camel, "from", findings)?;
     let source = fields.get("source", findings);
-    fields.finish(findings);
-    let fields = Fields::of(source?, Spelling::Camel, "source", findings)?;
+    fields.finish_conditions(findings);
+    let Some(source) = source.filter(|it| it.says_something()) else {
+        findings.refused(
+            node.place,
+            "`from` without anything in `source` is not valid",
+        );
+        return None;
+    };
+    let fields = Fields::of(source, Spelling::Camel, "source", findings)?;
     let listed: Vec<(String, Place)> = fields
         .list("requestPrincipals", findings)
         .into_iter()
@@ -44,7 +51,7 @@ pub(super) fn principals(node: &Node, findings: &mut Findings) -> Option<Vec<(St
             );
         }
     }
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     (!listed.is_empty()).then_some(listed)
 }
 
@@ -139,7 +146,7 @@ pub(super) fn condition_ways(node: &Node, findings: &mut Findings) -> Option<Vec
             "name the values that may",
         );
     }
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     let path = match key.as_str() {
         "request.auth.audiences" => vec!["aud".to_owned()],
         "request.auth.presenter" => vec!["azp".to_owned()],

@@ -129,6 +129,13 @@ fn traffic_policies<'n>(all: &[Resource<'n>], findings: &mut Findings) -> Vec<Tr
             }
             fields.finish(findings);
         }
+        if extension.is_none() && rules.is_some() {
+            findings.refused_with_hint(
+                resource.place,
+                "`rbac` without `extensionRef`: which tokens its rules are about is not said",
+                "give `extensionRef` and `rbac` in one TrafficPolicy",
+            );
+        }
         // The rest of a TrafficPolicy is no matter of JWTs, and stays.
         found.push(Traffic {
             label: resource.label(),
@@ -224,9 +231,9 @@ fn rbac_rules(node: &Node, findings: &mut Findings) -> Vec<Conditions> {
                 ),
             }
         }
-        policy.finish(findings);
+        policy.finish_conditions(findings);
     }
-    fields.finish(findings);
+    fields.finish_conditions(findings);
     if ways.is_empty() {
         findings.refused(node.place, "`rbac` allows nothing that a policy can say");
     }

@@ -111,6 +111,24 @@ fn the_spelling_of_a_name_in_the_token_does_not_matter() {
     }
 }
 
+#[test]
+fn a_revoked_key_signs_nothing_whether_or_not_the_token_names_it() {
+    let revocation = json!({ "entries": [{ "by": "kid", "value": "1" }] });
+    let unnamed = |number| sign(number, &json!({ "alg": "EdDSA" }), &claims(&json!({})));
+    let revoked = Fate::Denied("token_revoked");
+    for keys in [inline(&[1, 2]), remote()] {
+        let mut policy = config(&keys);
+        policy["providers"][0]["revocation"] = revocation.clone();
+        let mut bed = Bed::new(policy);
+        if keys == remote() {
+            bed.serve_keys(&[1, 2]);
+        }
+        assert_eq!(bed.get(&token(1, &claims(&json!({})))), revoked);
+        assert_eq!(bed.get(&unnamed(1)), revoked);
+        assert!(bed.get(&unnamed(2)).is_allowed());
+    }
+}
+
 fn sign_bytes(number: u8, header: &str, payload: &str) -> String {
     let input = std::format!(
         "{}.{}",
