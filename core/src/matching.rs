@@ -85,6 +85,9 @@ struct Sought<'r> {
     method: &'r [u8],
     query: &'r [u8],
     request: &'r Request<'r>,
+    /// What the conditions of routes said, by app and route. They do not depend on how the path is read, and a
+    /// request that can be read in many ways pays for a long query once.
+    conditions: BTreeMap<(usize, usize), Option<bool>>,
 }
 
 /// The apps of a configuration, ordered for matching.
@@ -153,14 +156,15 @@ impl Matcher {
             (single(":method")?, single(":authority")?, single(":path")?);
         let host = hostname(authority).ok_or(MatchError::Authority)?;
         let path = NormalPath::parse(target).map_err(MatchError::Path)?;
-        let sought = Sought {
+        let mut sought = Sought {
             method,
             query: query(target),
             request,
+            conditions: BTreeMap::new(),
         };
-        let rule = self.find(&host, path.decoded(), &sought)?;
+        let rule = self.find(&host, path.decoded(), &mut sought)?;
         for reading in path.other_readings() {
-            if self.find(&host, reading, &sought) != Ok(rule) {
+            if self.find(&host, reading, &mut sought) != Ok(rule) {
                 return Err(MatchError::Ambiguous);
             }
         }
@@ -171,7 +175,7 @@ impl Matcher {
         &self,
         host: &str,
         path: &[u8],
-        sought: &Sought<'_>,
+        sought: &mut Sought<'_>,
     ) -> Result<Option<Rule>, MatchError> {
         let found = self
             .hosts(host)
@@ -183,7 +187,7 @@ impl Matcher {
         let below = path.get(routes.prefix..).unwrap_or_default();
         // Every route before the one that matches was ruled out, or else there are two rules that may be meant.
         for route in &routes.routes {
-            match route.belongs(below, sought) {
+            match route.belongs(app, below, sought) {
                 Belongs::No => {}
                 Belongs::Open(error) => return Err(error),
                 Belongs::Yes => {

@@ -89,9 +89,12 @@ impl ReadyCondition {
         for reading in READINGS {
             let mut is_there = false;
             for parameter in reading.parameters(query) {
-                let (name, value) = reading.name_and_value(parameter);
-                if name == self.name.as_bytes() {
+                let mut parts = parameter.splitn(2, |byte| *byte == b'=');
+                let name = parts.next().unwrap_or_default();
+                // Nothing gets longer by decoding.
+                if name.len() >= self.name.len() && reading.decoded(name) == self.name.as_bytes() {
                     is_there = true;
+                    let value = reading.decoded(parts.next().unwrap_or_default());
                     verdict.add(self.judge(Some(&value)));
                 }
             }
@@ -183,13 +186,6 @@ impl Reading {
     fn parameters<'q>(&self, query: &'q [u8]) -> impl Iterator<Item = &'q [u8]> + use<'q> {
         let semicolons = self.semicolons;
         query.split(move |byte| *byte == b'&' || (semicolons && *byte == b';'))
-    }
-
-    fn name_and_value(&self, parameter: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        let mut parts = parameter.splitn(2, |byte| *byte == b'=');
-        let name = parts.next().unwrap_or_default();
-        let value = parts.next().unwrap_or_default();
-        (self.decoded(name), self.decoded(value))
     }
 
     fn decoded(&self, text: &[u8]) -> Vec<u8> {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::condition::ReadyCondition;
-use super::{MatchError, MatcherError, RouteIndex, Sought, decoded};
+use super::{AppIndex, MatchError, MatcherError, RouteIndex, Sought, decoded};
 use crate::config::{PathKind, Route, RouteOrder};
 use crate::regex::Regex;
 
@@ -62,8 +62,8 @@ impl RoutePattern {
         })
     }
 
-    /// Whether a request whose path below the app's is `below` belongs here.
-    pub(super) fn belongs(&self, below: &[u8], sought: &Sought<'_>) -> Belongs {
+    /// Whether a request whose path below that of `app` is `below` belongs here.
+    pub(super) fn belongs(&self, app: AppIndex, below: &[u8], sought: &mut Sought<'_>) -> Belongs {
         let method_matches = self.methods.is_empty()
             || self
                 .methods
@@ -72,12 +72,29 @@ impl RoutePattern {
         if !method_matches {
             return Belongs::No;
         }
-        let mut open = None;
-        match self.path.matches(below) {
-            Some(true) => {}
-            Some(false) => return Belongs::No,
-            None => open = Some(MatchError::Ambiguous),
+        let path = self.path.matches(below);
+        if path == Some(false) {
+            return Belongs::No;
         }
+        let key = (app.0, self.index.0);
+        let conditions = match sought.conditions.get(&key) {
+            Some(known) => *known,
+            None => {
+                let found = self.conditions_hold(sought);
+                sought.conditions.insert(key, found);
+                found
+            }
+        };
+        match (path, conditions) {
+            (_, Some(false)) => Belongs::No,
+            (None, _) => Belongs::Open(MatchError::Ambiguous),
+            (_, None) => Belongs::Open(MatchError::AmbiguousCondition),
+            _ => Belongs::Yes,
+        }
+    }
+
+    /// Whether all conditions hold; `None` when readings of the request disagree.
+    fn conditions_hold(&self, sought: &Sought<'_>) -> Option<bool> {
         let headers = self
             .headers
             .iter()
@@ -86,14 +103,15 @@ impl RoutePattern {
             .query
             .iter()
             .map(|condition| condition.holds_for_query(sought.query));
+        let mut all = Some(true);
         for holds in headers.chain(query) {
             match holds {
                 Some(true) => {}
-                Some(false) => return Belongs::No,
-                None => open = open.or(Some(MatchError::AmbiguousCondition)),
+                Some(false) => return Some(false),
+                None => all = None,
             }
         }
-        open.map_or(Belongs::Yes, Belongs::Open)
+        all
     }
 }
 

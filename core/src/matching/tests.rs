@@ -755,3 +755,41 @@ fn a_parameter_hides_no_closed_path_from_a_service_that_leaves_dots() {
         }
     }
 }
+
+/// A path that can be read in a dozen ways does not have a long query read a dozen times.
+#[test]
+fn conditions_are_looked_at_once_for_all_readings_of_a_path() {
+    let mut only = route("/x/*");
+    only.query = vec![is("v", "1")];
+    let routes = route::ordered(&[only], RouteOrder::MostSpecific).unwrap();
+    let request = Request::new(&[]);
+    let mut sought = Sought {
+        method: b"GET",
+        query: b"v=1",
+        request: &request,
+        conditions: BTreeMap::new(),
+    };
+    assert_eq!(
+        routes[0].belongs(AppIndex(0), b"/y", &mut sought),
+        Belongs::No
+    );
+    assert_eq!(
+        sought.conditions.len(),
+        0,
+        "nothing is looked at for another path"
+    );
+    assert_eq!(
+        routes[0].belongs(AppIndex(0), b"/x/a", &mut sought),
+        Belongs::Yes
+    );
+    sought.query = b"";
+    assert_eq!(
+        routes[0].belongs(AppIndex(0), b"/x/b", &mut sought),
+        Belongs::Yes
+    );
+    assert_eq!(
+        routes[0].belongs(AppIndex(1), b"/x/b", &mut sought),
+        Belongs::No,
+        "another app's route is another one"
+    );
+}
