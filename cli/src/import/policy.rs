@@ -301,6 +301,15 @@ pub(crate) enum TokenSource {
 }
 
 impl TokenSource {
+    /// A header with what stands before the token. Envoy skips what stands between the two; a policy does so for
+    /// spaces, where a word ends in one.
+    pub(crate) fn of_header(header: String, mut prefix: String) -> Self {
+        if prefix.ends_with(|last: char| last.is_ascii_alphanumeric()) {
+            prefix.push(' ');
+        }
+        Self::Header { header, prefix }
+    }
+
     /// The sources, each once.
     pub(crate) fn distinct(sources: Vec<Self>) -> Vec<Self> {
         let mut distinct: Vec<Self> = Vec::new();

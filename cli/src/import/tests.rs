@@ -364,6 +364,26 @@ fn denying_requests_without_a_principal_asks_for_a_token() {
 }
 
 #[test]
+fn a_prefix_that_is_a_word_ends_with_a_space() {
+    let text = |prefix: &str| {
+        format!(
+            "providers:\n  a: {{from_headers: [{{name: x-jwt, value_prefix: '{prefix}'}}], local_jwks: {{inline_string: '{{\"kty\":\"oct\",\"k\":\"AQ\"}}'}}}}\nrules: [{{match: {{prefix: /}}, requires: {{provider_name: a}}}}]"
+        )
+    };
+    for (prefix, expected) in [
+        ("Bearer", "Bearer "),
+        ("Bearer ", "Bearer "),
+        ("jwt=", "jwt="),
+    ] {
+        let found = imported(Product::Envoy, &text(prefix));
+        assert!(
+            found.contains(&format!("\"prefix\": \"{expected}\"")),
+            "{found}"
+        );
+    }
+}
+
+#[test]
 fn a_star_among_methods_or_hosts_is_every_one() {
     let deny = |operation: &str| {
         istio(&format!(

@@ -29,10 +29,7 @@ pub(crate) fn read(
         };
         let prefix = header.text(names.prefix, findings).unwrap_or_default();
         if let Some(name) = header.text("name", findings) {
-            sources.push(TokenSource::Header {
-                header: name,
-                prefix,
-            });
+            sources.push(TokenSource::of_header(name, prefix));
         }
         header.finish(findings);
     }

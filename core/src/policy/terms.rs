@@ -82,6 +82,12 @@ impl Compiler<'_> {
             Some("issuer") => {
                 let text = provider.issuer.as_deref().unwrap_or_default();
                 self.parsed(&field, text, value::check_text)?;
+                if text.contains('*') {
+                    let message = format!("`*` in {} stands for itself", field.label());
+                    let hint =
+                        "for issuers that differ in a part of their name there is `issuer_pattern`";
+                    self.warn(Code::Suspicious, &field, message, Some(hint.into()));
+                }
                 Issuers {
                     one: Some(text.into()),
                     ..Issuers::default()

@@ -20,6 +20,9 @@ use crate::request::fold_header_name;
 /// The fields of which a token source has exactly one.
 const PLACES: [&str; 3] = ["header", "query", "cookie"];
 
+/// Schemes, behind which stands a space (RFC 6750 §2.1, RFC 9449 §7.1).
+const SCHEMES: [&str; 2] = ["Bearer", "DPoP"];
+
 impl Compiler<'_> {
     /// The places that `token_sources` names, in order; none when it is left out. `None` when something is wrong
     /// with one, which was reported.
@@ -98,14 +101,25 @@ impl Compiler<'_> {
         &mut self,
         node: &Node<'_, '_>,
         name: &str,
-        prefix: Option<(Node<'_, '_>, &str)>,
+        written: Option<(Node<'_, '_>, &str)>,
     ) -> Option<TokenHeader> {
         let header = self.parsed(node, name, http::parse_token_header);
-        let prefix = match prefix {
+        let prefix = match &written {
             None => Some(String::new()),
-            Some((field, prefix)) => self.parsed(&field, prefix, http::parse_prefix),
+            Some((field, prefix)) => self.parsed(field, prefix, http::parse_prefix),
         };
         let (name, mut prefix) = (header?, prefix?);
+        let is_scheme = SCHEMES
+            .iter()
+            .any(|scheme| prefix.eq_ignore_ascii_case(scheme));
+        if let (Some((field, text)), true) = (&written, is_scheme && name != "authorization") {
+            let message = format!("the token has to stand right behind {}", quote(text));
+            let hint = format!(
+                "write {} where spaces stand between",
+                quote(&format!("{text} "))
+            );
+            self.warn(Code::Suspicious, field, message, Some(hint));
+        }
         if name == "authorization" {
             match prefix.bytes().last() {
                 None => {

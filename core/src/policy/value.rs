@@ -263,15 +263,18 @@ fn encode_path(path: &str) -> String {
     encoded
 }
 
+/// What `*` in the path of a route means.
+const STAR_HINT: &str =
+    "`/files/*` is `/files` and everything below it, `/v*` every path that begins with `/v`";
+
 /// The path of a route, and how paths are compared with it.
 pub(super) fn parse_route_path(path: &str) -> Result<(String, PathKind), Fault> {
-    let fault = |fault: Fault| {
-        match fault.hint {
-        None if path.contains('*') => fault.hint(
-            "`/files/*` is `/files` and everything below it, `/v*` every path that begins with `/v`",
-        ),
+    let is_inside = path.trim_end_matches('*').contains('*');
+    let fault = |fault: Fault| match fault.hint {
+        // What else is wrong is no use to whoever wants a `*` in such a place.
+        _ if is_inside => fault.hint(STAR_HINT),
+        None if path.contains('*') => fault.hint(STAR_HINT),
         _ => fault,
-    }
     };
     if let Some(above) = path.strip_suffix("/*") {
         return match above {

@@ -81,10 +81,7 @@ fn sources(fields: &Fields<'_>, findings: &mut Findings) -> Vec<TokenSource> {
     {
         let prefix = header.text("prefix", findings).unwrap_or_default();
         if let Some(name) = header.text("header", findings) {
-            sources.push(TokenSource::Header {
-                header: name,
-                prefix,
-            });
+            sources.push(TokenSource::of_header(name, prefix));
         }
         header.finish(findings);
     }
