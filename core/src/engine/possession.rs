@@ -4,6 +4,8 @@
 //! to somebody who has stolen it alone. What is looked at here is a genuine token: the signature that makes `cnf`
 //! worth reading was checked before. Whether a proof was used before is not asked here, since asking is using it.
 
+use alloc::vec::Vec;
+
 use super::decision::Denial;
 use crate::config::{self, Binding};
 use crate::jose::dpop::{ProofContext, VerifiedProof, verify_proof};
@@ -11,7 +13,7 @@ use crate::jose::{Claims, Sha256Digest};
 use crate::json::{Kind, Value};
 use crate::request::Request;
 use crate::target_uri::TargetUri;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// The header with the proof, lower case.
 pub(super) const PROOF_HEADER: &str = "dpop";
@@ -27,6 +29,8 @@ pub(super) struct Possession {
     pub(super) max_age: i64,
     /// How far clocks may be apart, in seconds.
     pub(super) leeway: i64,
+    /// How long behind that a proof is remembered: another provider may still take it.
+    remembered_longer: Millis,
 }
 
 /// A genuine token.
@@ -48,7 +52,24 @@ impl Possession {
             dpop: config.dpop,
             max_age: i64::try_from(config.dpop_max_age_secs).ok()?,
             leeway,
+            remembered_longer: Millis(0),
         })
+    }
+
+    /// Until how long behind its `iat` a proof is accepted, in seconds.
+    const fn proof_lifetime(&self) -> i64 {
+        self.max_age.saturating_add(self.leeway)
+    }
+
+    /// Has every proof remembered for as long as any of these would accept it. A proof that one of them took could
+    /// otherwise be used again with the next, which takes older ones.
+    pub(super) fn remember_for_all<'p>(all: impl Iterator<Item = &'p mut Self>) {
+        let mut all: Vec<&mut Self> = all.filter(|it| it.dpop != Binding::Off).collect();
+        let longest = all.iter().map(|it| it.proof_lifetime()).max().unwrap_or(0);
+        for possession in &mut all {
+            let longer = longest.saturating_sub(possession.proof_lifetime());
+            possession.remembered_longer = Millis::from_seconds(u64::try_from(longer).unwrap_or(0));
+        }
     }
 
     /// Checks that the sender of a token is the one that it is bound to. Gives the proof that has to be
@@ -115,7 +136,12 @@ impl Possession {
             leeway: self.leeway,
         };
         verify_proof(only_proof(request)?, &context)
-            .map(Some)
+            .map(|proof| {
+                Some(VerifiedProof {
+                    until: proof.until.after(self.remembered_longer),
+                    ..proof
+                })
+            })
             .map_err(Denial::Proof)
     }
 }

@@ -191,6 +191,11 @@ pub(super) fn build(
         ));
         providers.push(read_provider(provider, environment, &mut sources)?);
     }
+    Possession::remember_for_all(
+        providers
+            .iter_mut()
+            .map(|provider| &mut provider.possession),
+    );
     for app in &config.apps {
         check_app(app)?;
         check_replies(&app.slug, app.replies.as_ref())?;

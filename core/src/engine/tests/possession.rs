@@ -100,6 +100,35 @@ impl Bed {
     }
 }
 
+#[test]
+fn a_proof_is_remembered_for_as_long_as_any_provider_takes_it() {
+    let mut policy = config(&inline(&[1]));
+    let mut patient = policy["providers"][0].clone();
+    patient["name"] = json!("patient");
+    for (provider, age) in [(&mut policy["providers"][0], 30), (&mut patient, 600)] {
+        provider["possession"] = json!({ "dpop": "required", "dpop_max_age_secs": age });
+        with_schemes(provider);
+    }
+    policy["providers"].as_array_mut().unwrap().push(patient);
+    policy["apps"][0]["auth"]["jwt"]["requirement"] = any_of(&[0, 1]);
+    let mut bed = Bed::new(policy);
+    let token = token(
+        1,
+        &claims(&json!({ "cnf": { "jkt": thumbprint(CLIENT) }, "exp": START + 9000 })),
+    );
+    assert!(bed.prove_token(&token, &proof(&token, "a")).is_allowed());
+    bed.advance(300_000);
+    assert!(
+        bed.prove_token(&token, &proof(&token, "b")).is_allowed(),
+        "the second provider takes a proof of this age"
+    );
+    assert_denied(
+        bed.prove_token(&token, &proof(&token, "a")),
+        "dpop_proof_replayed",
+        "but not one that the first one took",
+    );
+}
+
 fn assert_denied(fate: Fate, reason: &str, note: &str) {
     assert!(
         matches!(&fate, Fate::Denied(code) if *code == reason),
