@@ -165,7 +165,11 @@ pub fn key_location(
     locate(text("jwks_uri")?, hosts)
 }
 
-fn locate(url: &str, hosts: &[DiscoveryHost]) -> Result<KeyLocation, MetadataError> {
+/// The place of a `jwks_uri`, which has to be on one of `hosts`.
+///
+/// # Errors
+/// [`MetadataError::JwksUri`] or [`MetadataError::ForeignHost`].
+pub(crate) fn locate(url: &str, hosts: &[DiscoveryHost]) -> Result<KeyLocation, MetadataError> {
     let fault = |problem| MetadataError::JwksUri { problem };
     let parsed = HttpUrl::parse(url).map_err(fault)?;
     if parsed.scheme == "http" && !is_loopback(parsed.host) {

@@ -53,6 +53,7 @@ pub mod reply;
 pub mod request;
 pub mod revocation;
 pub mod scalar;
+pub mod shared;
 pub mod target_uri;
 pub mod text_match;
 pub mod time;

@@ -1,8 +1,7 @@
 //! What remembers that a proof was used, so that it cannot be used again (RFC 9449 §11.1).
 //!
 //! A proxy runs one engine for each of its workers, and a proof that one of them has seen must be known to all.
-//! [`SharedMemory`] keeps it in a store that they share, such as the shared data of proxy-wasm: values of bytes that
-//! live as long as the process, that nothing ever evicts, and that can only be swapped as a whole. So it has a fixed
+//! [`SharedMemory`] keeps it in a [`SharedStore`], from which nothing is ever evicted. So it has a fixed
 //! number of buckets with a fixed number of places each. It must never forget a proof before its time: where there
 //! is no place left, or the store does not do what it is asked, the proof counts as not to be trusted.
 
@@ -12,6 +11,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::jose::Sha256Digest;
+use crate::shared::{NO_NUMBER, SharedStore, StoreError};
 use crate::time::Timestamp;
 
 /// How many buckets a [`SharedMemory`] has.
@@ -77,38 +77,6 @@ impl ReplayMemory for LocalMemory {
         Use::First
     }
 }
-
-/// The store did not do what it was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoreError;
-
-/// A value of a [`SharedStore`], and the number by which it is swapped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// The value.
-    pub value: Vec<u8>,
-    /// Another number with every write. Never 0.
-    pub number: u32,
-}
-
-/// A store of values that several engines share.
-pub trait SharedStore: fmt::Debug {
-    /// The value of `key`; `None` when it has none.
-    ///
-    /// # Errors
-    /// When the store does not say.
-    fn read(&mut self, key: &str) -> Result<Option<Stored>, StoreError>;
-
-    /// Sets the value of `key` if its number still is `number`, or if it has no value yet; says whether it did.
-    /// The number 0 would set it in any case and is never given.
-    ///
-    /// # Errors
-    /// When the store does neither.
-    fn swap(&mut self, key: &str, value: &[u8], number: u32) -> Result<bool, StoreError>;
-}
-
-/// The number for a key without value. A value that appears meanwhile has another one: stores count from 1.
-const NO_NUMBER: u32 = u32::MAX;
 
 /// A memory in a [`SharedStore`].
 #[derive(Debug)]

@@ -142,6 +142,21 @@ mod sys {
             value_size: usize,
             number: u32,
         ) -> u32;
+        pub(super) fn proxy_register_shared_queue(
+            name: *const u8,
+            name_size: usize,
+            queue: *mut u32,
+        ) -> u32;
+        pub(super) fn proxy_enqueue_shared_queue(
+            queue: u32,
+            item: *const u8,
+            item_size: usize,
+        ) -> u32;
+        pub(super) fn proxy_dequeue_shared_queue(
+            queue: u32,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
     }
 
     #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -394,6 +409,28 @@ pub(crate) fn swap_shared_data(key: &str, value: &[u8], number: u32) -> Result<b
         Err(CAS_MISMATCH) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// A queue of this name that the root context is told about.
+pub(crate) fn register_queue(name: &str) -> Result<u32, HostError> {
+    let mut queue = 0;
+    // SAFETY: the pointers are to a live string and a live local.
+    check(unsafe { sys::proxy_register_shared_queue(name.as_ptr(), name.len(), &mut queue) })?;
+    Ok(queue)
+}
+
+/// Puts something into a queue; whoever registered it is told.
+pub(crate) fn enqueue(queue: u32, item: &[u8]) -> Result<(), HostError> {
+    // SAFETY: pointer and length are of one live slice.
+    check(unsafe { sys::proxy_enqueue_shared_queue(queue, item.as_ptr(), item.len()) })
+}
+
+/// Takes the next thing out of a queue; `None` when it has nothing.
+pub(crate) fn dequeue(queue: u32) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the pointers are to live locals.
+    let status = unsafe { sys::proxy_dequeue_shared_queue(queue, &mut data, &mut size) };
+    check(status).ok().map(|()| take(data, size))
 }
 
 /// Random bytes; `None` when the host gives none.

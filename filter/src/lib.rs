@@ -17,6 +17,7 @@ mod host;
 mod metrics;
 mod plugin;
 mod possession;
+mod process;
 mod reply;
 
 use std::cell::{Cell, RefCell};
@@ -85,6 +86,14 @@ impl RootContext for Root {
         if let Ok(mut plugin) = self.plugin.try_borrow_mut() {
             if let Some(plugin) = plugin.as_mut() {
                 plugin.handle_tick();
+            }
+        }
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        if let Ok(mut plugin) = self.plugin.try_borrow_mut() {
+            if let Some(plugin) = plugin.as_mut() {
+                plugin.handle_news(queue);
             }
         }
     }

@@ -7,6 +7,9 @@ use nexus_core::reason::Reason;
 
 use crate::host;
 
+/// What is fetched to be kept.
+const KEPT: [Content; 2] = [Content::Keys, Content::Revocations];
+
 /// Counters by what they count. One that the host refuses to define is not counted.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -14,6 +17,8 @@ pub(crate) struct Metrics {
     denied: BTreeMap<Reason, u32>,
     would_deny: BTreeMap<Reason, u32>,
     fetched: BTreeMap<Content, u32>,
+    unchanged: BTreeMap<Content, u32>,
+    stale: BTreeMap<Content, u32>,
     fetch_failed: BTreeMap<(Content, &'static str), u32>,
     cache_hit: Option<u32>,
     cache_miss: Option<u32>,
@@ -31,17 +36,23 @@ impl Metrics {
                 })
                 .collect()
         };
+        let of_contents = |contents: &[Content], name: fn(Content) -> String| {
+            contents
+                .iter()
+                .filter_map(|content| Some((*content, counter(&name(*content))?)))
+                .collect()
+        };
         Self {
             allowed: counter("allowed"),
             denied: for_reasons("denied"),
             would_deny: for_reasons("would_deny"),
-            fetched: Content::ALL
-                .into_iter()
-                .filter_map(|content| {
-                    let id = counter(&format!("{}.success", content.counter()))?;
-                    Some((content, id))
-                })
-                .collect(),
+            fetched: of_contents(&Content::ALL, |content| {
+                format!("{}.success", content.counter())
+            }),
+            unchanged: of_contents(&KEPT, |content| format!("{}.unchanged", content.counter())),
+            stale: of_contents(&KEPT, |content| {
+                format!("{}.stale", content.counter().replace("fetch", "cache"))
+            }),
             fetch_failed: Content::ALL
                 .into_iter()
                 .flat_map(|content| content.failures().iter().map(move |code| (content, *code)))
@@ -70,6 +81,16 @@ impl Metrics {
 
     pub(crate) fn count_fetched(&self, content: Content) {
         count(self.fetched.get(&content).copied());
+    }
+
+    /// A source said that it has not changed.
+    pub(crate) fn count_unchanged(&self, content: Content) {
+        count(self.unchanged.get(&content).copied());
+    }
+
+    /// Something stale came into use because its source fails.
+    pub(crate) fn count_stale(&self, content: Content) {
+        count(self.stale.get(&content).copied());
     }
 
     pub(crate) fn count_fetch_failed(&self, content: Content, failure: &FetchFailure) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nexus_core::config::Config;
 use nexus_core::engine::{
-    Content, Decision, Engine, Event, Fetch, FetchAnswer, Outcome, RequestId, SetupError,
+    Content, Decision, Engine, Event, Fetch, FetchAnswer, Freshness, Outcome, RequestId, SetupError,
 };
 use nexus_core::request::Request;
 use nexus_core::time::Timestamp;
@@ -17,10 +17,15 @@ use nexus_core::time::Timestamp;
 use crate::host::{self, Buffer, HostError, LogLevel, Map};
 use crate::metrics::Metrics;
 use crate::possession;
+use crate::process::{self, HostProcess};
 use crate::reply::{self, Progress};
 
 /// The longest pause between ticks, in milliseconds.
 const LONGEST_TICK: u64 = 3_600_000;
+
+/// How long decisions about requests that waited may hold up a worker, in nanoseconds. The others come with the
+/// next tick.
+const LONGEST_RUN: u64 = 5_000_000;
 
 /// Why a configuration is refused.
 #[derive(Debug)]
@@ -79,9 +84,13 @@ impl Plugin {
         }
         let nanos = host::now_nanos().map_err(ConfigureError::Host)?;
         let config = Config::parse(&json).map_err(ConfigureError::Setup)?;
-        let engine = Engine::new(config, &environment, nanos, timestamp(nanos))
+        let seed = host::random().unwrap_or_else(|| u128::from(nanos).to_be_bytes());
+        let [a, b, c, d, e, f, g, h, ..] = seed;
+        let member = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let engine = Engine::new(config, &environment, member, timestamp(nanos))
             .map_err(ConfigureError::Setup)?
-            .with_replay_memory(possession::replay_memory(nanos));
+            .with_replay_memory(process::replay_memory(seed))
+            .with_process(Box::new(HostProcess::new(member)), member);
         for key in engine.filter_state_keys() {
             host::declare_text_property(key).map_err(ConfigureError::FilterState)?;
         }
@@ -161,17 +170,31 @@ impl Plugin {
             _ => status().zip(host::buffer(Buffer::CallResponseBody, size).ok()),
         };
         let answer = match response {
-            Some((status, body)) => FetchAnswer::response(status, body),
+            Some((status, body)) => {
+                FetchAnswer::response(status, body).with_freshness(freshness(now))
+            }
             None => FetchAnswer::NoResponse,
         };
         self.engine.handle_answer(fetch.id, answer, now);
         self.drive(now);
     }
 
+    /// Takes what other workers rang with.
+    pub(crate) fn handle_news(&mut self, queue: u32) {
+        let Ok(nanos) = host::now_nanos() else {
+            return;
+        };
+        let now = timestamp(nanos);
+        while let Some(topic) = host::dequeue(queue) {
+            self.engine.handle_news(&topic, now);
+        }
+        self.drive(now);
+    }
+
     /// Carries out what the engine has to say, from the root context.
     fn drive(&mut self, now: Timestamp) {
         while let Some(fetch) = self.engine.poll_fetch(now) {
-            let headers = vec![
+            let mut headers = vec![
                 (":method", "GET"),
                 (":scheme", fetch.target.scheme.as_str()),
                 (":authority", fetch.target.authority.as_str()),
@@ -179,6 +202,9 @@ impl Plugin {
                 ("accept", fetch.accept()),
                 ("user-agent", concat!("nexus/", env!("CARGO_PKG_VERSION"))),
             ];
+            if let Some(etag) = &fetch.if_none_match {
+                headers.push(("if-none-match", etag));
+            }
             let timeout = Duration::from_millis(fetch.timeout_ms);
             match host::http_call(&fetch.target.cluster, headers, timeout) {
                 Ok(token) => {
@@ -189,8 +215,12 @@ impl Plugin {
                     .handle_answer(fetch.id, FetchAnswer::NotSent, now),
             }
         }
-        while let Some((id, decision)) = self.engine.poll_decision() {
+        let began = host::now_nanos().unwrap_or(0);
+        while let Some((id, decision)) = self.engine.poll_decision(now) {
             self.resume(id, decision);
+            if host::now_nanos().unwrap_or(0).saturating_sub(began) > LONGEST_RUN {
+                break;
+            }
         }
         while let Some(event) = self.engine.poll_event() {
             self.tell(&event);
@@ -263,11 +293,13 @@ impl Plugin {
             Event::FetchFailed {
                 content, failure, ..
             } => self.metrics.count_fetch_failed(*content, failure),
-            Event::Stale { .. } => {}
+            Event::Unchanged { content, .. } => self.metrics.count_unchanged(*content),
+            Event::Stale { content, .. } => self.metrics.count_stale(*content),
         }
         let level = match event {
             Event::KeysFetched { rejected, .. } if rejected.is_empty() => LogLevel::Info,
             Event::MetadataFetched { .. } | Event::RevocationsFetched { .. } => LogLevel::Info,
+            Event::Unchanged { .. } => LogLevel::Debug,
             _ => LogLevel::Warn,
         };
         host::log(level, &format!("nexus: {event}"));
@@ -293,6 +325,13 @@ impl Plugin {
 fn status() -> Option<u16> {
     let value = host::first_value(Map::CallResponse, ":status").ok()?;
     std::str::from_utf8(&value).ok()?.parse().ok()
+}
+
+/// What the answer of a fetch says about how long it holds.
+fn freshness(now: Timestamp) -> Freshness {
+    let pairs = host::pairs(Map::CallResponse).ok();
+    let headers = pairs.as_ref().and_then(|pairs| pairs.parse().ok());
+    Freshness::of(headers.unwrap_or_default(), now)
 }
 
 fn timestamp(nanos: u64) -> Timestamp {

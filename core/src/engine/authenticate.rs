@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::authorize::check_audience;
 use super::decision::{Denial, evidence};
-use super::fetch::{Content, FetchFailure};
+use super::fetch::Content;
 use super::issuer::in_order;
 use super::mutate::{Identity, identity};
 use super::possession::Presented;
@@ -182,6 +182,10 @@ impl Bench<'_> {
         };
         let error = match source.keys(self.now, self.deadline) {
             Availability::Pending => {
+                // What it waits for is as new as anything that it could ask for.
+                if !self.refetched.contains(&source_index) {
+                    self.refetched.push(source_index);
+                }
                 self.awaited.push(source_index);
                 return Err(Verdict::Needs);
             }
@@ -254,9 +258,9 @@ fn kid_of<'t>(token: &'t UntrustedToken<'t>, key: &Jwk) -> Option<Cow<'t, str>> 
 /// What is told about a source that has nothing to judge by.
 pub(super) fn unavailable(source: &Source) -> Denial {
     let url = source.label.clone();
-    match (source.content(), &source.last_failure) {
+    match (source.content(), source.unusable) {
         (Content::Revocations, _) => Denial::RevocationsUnavailable { url },
-        (_, Some(FetchFailure::NoUsableKey)) => Denial::JwksUnusable { url },
+        (_, true) => Denial::JwksUnusable { url },
         _ => Denial::JwksUnavailable { url },
     }
 }

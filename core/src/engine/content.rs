@@ -4,12 +4,14 @@
 //! are fetched, and asked again when they are not there any more. When a round starts, how long it may
 //! take and how long its result may be used is the affair of [`super::source`].
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Event;
+use super::commons::Topic;
 use super::fetch::{Content, FetchAnswer, FetchFailure, Target, label};
 use crate::config::{Discovery, Remote};
 use crate::discovery::{self, KeyLocation};
@@ -34,12 +36,32 @@ pub(super) enum Loaded {
 /// What follows from an answer.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// The round is over, and brought this from that URL.
-    Done { loaded: Loaded, url: String },
+    /// The round is over, and brought this.
+    Done(Brought),
     /// The round goes on with another request.
     Next,
     /// The round is over without result.
     Failed(Failed),
+}
+
+/// What a round brought.
+#[derive(Debug)]
+pub(super) struct Brought {
+    pub(super) loaded: Loaded,
+    /// A JWK set as it was sent, for other engines to read.
+    pub(super) text: Vec<u8>,
+    /// From where, in full.
+    pub(super) url: String,
+}
+
+impl Brought {
+    /// What other engines are to read.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.loaded {
+            Loaded::Keys(_) => &self.text,
+            Loaded::Revocations(list) => list.as_bytes(),
+        }
+    }
 }
 
 /// A request that was of no use.
@@ -109,6 +131,46 @@ impl Purpose {
         }
     }
 
+    /// What distinguishes the source from those at other places, for all engines alike.
+    pub(super) fn topic(&self) -> Topic {
+        match self {
+            Self::Keys(remote) => remote_topic(b"keys", remote),
+            Self::Revocations(remote) => remote_topic(b"revocations", remote),
+            Self::Discovered(discovered) => discovered.topic(),
+        }
+    }
+
+    /// Reads what another engine has fetched. It is checked as if this one had.
+    pub(super) fn load(&self, text: Vec<u8>) -> Result<Loaded, FetchFailure> {
+        match self.content() {
+            Content::Revocations => parse_revocations(Cow::Owned(text)),
+            Content::Keys | Content::Metadata => parse_keys(&text),
+        }
+    }
+
+    /// Where the keys are, as their issuer said, and when.
+    pub(super) fn location(&self) -> Option<(&str, Timestamp)> {
+        match self {
+            Self::Discovered(discovered) => {
+                let (location, at) = discovered.location.as_ref()?;
+                Some((&location.url, *at))
+            }
+            Self::Keys(_) | Self::Revocations(_) => None,
+        }
+    }
+
+    /// Learns where the keys are from another engine. A place that the configuration does not allow is not learnt.
+    pub(super) fn learn_location(&mut self, url: &str, at: Timestamp) {
+        if let Self::Discovered(discovered) = self {
+            let known = discovered.location.as_ref();
+            if known.is_none_or(|(_, known)| *known < at) {
+                if let Ok(location) = discovery::locate(url, &discovered.config.hosts) {
+                    discovered.location = Some((location, at));
+                }
+            }
+        }
+    }
+
     /// Begins a round.
     pub(super) fn begin(&mut self, now: Timestamp, time_to_live: Millis) {
         if let Self::Discovered(discovered) = self {
@@ -143,15 +205,23 @@ impl Purpose {
         told: &mut Vec<Event>,
     ) -> Step {
         match self {
-            Self::Keys(remote) => done(Content::Keys, label(&remote.url), read_keys(answer)),
-            Self::Revocations(remote) => done(
-                Content::Revocations,
-                label(&remote.url),
-                read_revocations(answer),
-            ),
+            Self::Keys(remote) => brought(Content::Keys, &remote.url, read_keys(answer)),
+            Self::Revocations(remote) => {
+                brought(Content::Revocations, &remote.url, read_revocations(answer))
+            }
             Self::Discovered(discovered) => discovered.handle_answer(answer, now, told),
         }
     }
+}
+
+fn remote_topic(kind: &[u8], remote: &Remote) -> Topic {
+    Topic::of(&[
+        kind,
+        remote.cluster.as_bytes(),
+        remote.scheme.as_bytes(),
+        remote.authority.as_bytes(),
+        remote.path.as_bytes(),
+    ])
 }
 
 fn target(remote: &Remote) -> Target {
@@ -164,35 +234,50 @@ fn target(remote: &Remote) -> Target {
     }
 }
 
-fn done(content: Content, url: String, read: Result<Loaded, FetchFailure>) -> Step {
+fn brought(content: Content, url: &str, read: Result<(Loaded, Vec<u8>), FetchFailure>) -> Step {
     match read {
-        Ok(loaded) => Step::Done { loaded, url },
+        Ok((loaded, text)) => Step::Done(Brought {
+            loaded,
+            text,
+            url: url.into(),
+        }),
         Err(failure) => Step::Failed(Failed {
             content,
-            url,
+            url: label(url),
             failure,
         }),
     }
 }
 
-fn read_keys(answer: FetchAnswer<'_>) -> Result<Loaded, FetchFailure> {
+/// The content of an answer, and its text where that is not a part of it.
+fn read_keys(answer: FetchAnswer<'_>) -> Result<(Loaded, Vec<u8>), FetchFailure> {
     let body = answer.body()?;
-    match JwkSet::parse(&body, KeyOrigin::Remote) {
+    let keys = parse_keys(&body)?;
+    Ok((keys, body.into_owned()))
+}
+
+fn read_revocations(answer: FetchAnswer<'_>) -> Result<(Loaded, Vec<u8>), FetchFailure> {
+    Ok((parse_revocations(answer.body()?)?, Vec::new()))
+}
+
+fn parse_keys(text: &[u8]) -> Result<Loaded, FetchFailure> {
+    match JwkSet::parse(text, KeyOrigin::Remote) {
         Ok(keys) if keys.is_empty() => Err(FetchFailure::NoUsableKey),
         Ok(keys) => Ok(Loaded::Keys(keys)),
         Err(error) => Err(FetchFailure::Invalid(error)),
     }
 }
 
-fn read_revocations(answer: FetchAnswer<'_>) -> Result<Loaded, FetchFailure> {
-    RevocationList::parse(answer.body()?)
+fn parse_revocations(text: Cow<'_, [u8]>) -> Result<Loaded, FetchFailure> {
+    RevocationList::parse(text)
         .map(Loaded::Revocations)
         .map_err(FetchFailure::Revocations)
 }
 
 impl Loaded {
-    /// What is told when it was fetched.
-    pub(super) fn event(&self, url: String) -> Event {
+    /// What is told when it was fetched from there.
+    pub(super) fn event(&self, url: &str) -> Event {
+        let url = label(url);
         match self {
             Self::Keys(keys) => Event::KeysFetched {
                 url,
@@ -248,6 +333,15 @@ impl Discovered {
             asked_in_vain: None,
             fetched_in_vain: None,
         }
+    }
+
+    fn topic(&self) -> Topic {
+        let mut parts: Vec<&[u8]> = Vec::from([&b"discovery"[..], self.config.issuer.as_bytes()]);
+        parts.extend(self.config.paths.iter().map(String::as_bytes));
+        for host in &self.config.hosts {
+            parts.extend([&host.scheme, &host.authority, &host.cluster].map(|it| it.as_bytes()));
+        }
+        Topic::of(&parts)
     }
 
     fn begin(&mut self, now: Timestamp, time_to_live: Millis) {
@@ -326,7 +420,7 @@ impl Discovered {
                     }
                 }
             }
-            (_, keys) => self.handle_keys(keys.label(), read_keys(answer)),
+            (_, keys) => self.handle_keys(&keys.url, read_keys(answer)),
         }
     }
 
@@ -402,8 +496,8 @@ impl Discovered {
         }
     }
 
-    fn handle_keys(&mut self, url: String, read: Result<Loaded, FetchFailure>) -> Step {
-        match done(Content::Keys, url, read) {
+    fn handle_keys(&mut self, url: &str, read: Result<(Loaded, Vec<u8>), FetchFailure>) -> Step {
+        match brought(Content::Keys, url, read) {
             Step::Failed(failed) if !self.was_asked => {
                 self.fetched_in_vain = Some(failed);
                 self.stage = Stage::Metadata(0);

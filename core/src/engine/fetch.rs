@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use core::fmt;
 
+use super::freshness::Freshness;
 use crate::discovery::{MAX_METADATA_BYTES, MetadataError};
 use crate::jose::{JwkSetError, MAX_JWKS_BYTES};
 use crate::revocation::{MAX_LIST_BYTES, RevocationError};
@@ -106,6 +107,8 @@ pub struct Fetch {
     pub target: Target,
     /// How long the answer may take, in milliseconds.
     pub timeout_ms: u64,
+    /// The `if-none-match` of the request: the entity tag of what is there already (RFC 9110 §13.1.2).
+    pub if_none_match: Option<String>,
 }
 
 impl Fetch {
@@ -135,6 +138,8 @@ pub enum FetchAnswer<'a> {
     Response {
         /// Its status.
         status: u16,
+        /// What its headers say about how long it holds.
+        freshness: Freshness,
         /// Its body. A large one is better owned: it may be kept as it is.
         body: Cow<'a, [u8]>,
     },
@@ -145,18 +150,42 @@ pub enum FetchAnswer<'a> {
 }
 
 impl<'a> FetchAnswer<'a> {
-    /// An HTTP response.
+    /// An HTTP response that says nothing about its freshness.
     pub fn response(status: u16, body: impl Into<Cow<'a, [u8]>>) -> Self {
         Self::Response {
             status,
+            freshness: Freshness::default(),
             body: body.into(),
+        }
+    }
+
+    /// The same with other headers.
+    #[must_use]
+    pub fn with_freshness(self, freshness: Freshness) -> Self {
+        match self {
+            Self::Response { status, body, .. } => Self::Response {
+                status,
+                freshness,
+                body,
+            },
+            other => other,
+        }
+    }
+
+    /// What its headers say about how long it holds.
+    pub(super) fn freshness(&self) -> Freshness {
+        match self {
+            Self::Response { freshness, .. } => freshness.clone(),
+            Self::NoResponse | Self::NotSent => Freshness::default(),
         }
     }
 
     /// The body of a response that has one to read.
     pub(super) fn body(self) -> Result<Cow<'a, [u8]>, FetchFailure> {
         match self {
-            Self::Response { status: 200, body } => Ok(body),
+            Self::Response {
+                status: 200, body, ..
+            } => Ok(body),
             Self::Response { status, .. } => Err(FetchFailure::Status(status)),
             Self::NoResponse => Err(FetchFailure::NoResponse),
             Self::NotSent => Err(FetchFailure::NotSent),

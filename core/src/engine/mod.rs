@@ -6,6 +6,7 @@
 //!
 //! - [`Engine::handle_request`] for each request, [`Engine::handle_cancelled`] for one that is gone,
 //! - [`Engine::handle_answer`] for the answer to each fetch,
+//! - [`Engine::handle_news`] when another engine of the process rings,
 //! - [`Engine::handle_timeout`] when the time of [`Engine::poll_timeout`] has come,
 //!
 //! and after each of them [`Engine::poll_fetch`], [`Engine::poll_decision`] and
@@ -14,11 +15,13 @@
 mod authenticate;
 mod authorize;
 mod claim_text;
+mod commons;
 mod content;
 mod decision;
 mod explain;
 mod extract;
 mod fetch;
+mod freshness;
 mod issuer;
 mod mutate;
 pub(crate) mod parameters;
@@ -38,19 +41,21 @@ use core::fmt;
 use authenticate::Bench;
 use authorize::Terms;
 pub use claim_text::{ClaimProblem, MAX_CLAIM_HEADER_BYTES};
+use commons::Commons;
 pub use content::MAX_REPORTED_KEYS;
 pub use decision::{
     Decision, Denial, HeaderEdits, MAX_EVIDENCE_CHARS, Outcome, ProviderIndex, REPORT_HEADER,
 };
 pub use fetch::{Content, Fetch, FetchAnswer, FetchFailure, FetchId, Target};
+pub use freshness::Freshness;
 use issuer::Issuers;
 #[cfg(feature = "policy")]
 pub(crate) use parameters::names_fold_alike;
 use possession::{PROOF_HEADER, Possession};
 use requirement::{Examination, Granted, Plan};
 pub use setup::SetupError;
-pub use source::REFETCH_PAUSE;
-use source::Source;
+pub use source::{LONGEST_RETRY_AFTER, MAX_AGE_BOUNDS_SECS};
+use source::{Source, Start};
 
 use crate::config::{Binding, Config, Enforcement, TokenSource};
 use crate::jose::{Algorithm, JwkSet};
@@ -58,6 +63,7 @@ use crate::matching::{MatchError, Matcher, Rule};
 use crate::replay::{ReplayMemory, Use};
 use crate::request::{OwnedRequest, Request};
 use crate::revocation::RevocationList;
+use crate::shared::Process;
 use crate::time::{Millis, Timestamp};
 
 /// How many requests may wait for keys at once in one engine.
@@ -164,6 +170,13 @@ pub enum Event {
         /// How many entries it has.
         entries: usize,
     },
+    /// A source says that it has not changed.
+    Unchanged {
+        /// What it is.
+        content: Content,
+        /// From where.
+        url: String,
+    },
     /// A fetch was of no use.
     FetchFailed {
         /// What it was for.
@@ -207,6 +220,9 @@ impl fmt::Display for Event {
                     "fetched a revocation list of {entries} entries from {url}"
                 )
             }
+            Self::Unchanged { content, url } => {
+                write!(f, "no change of the {} from {url}", content.noun())
+            }
             Self::FetchFailed {
                 content,
                 url,
@@ -241,6 +257,8 @@ struct Waiting {
     request: OwnedRequest,
     rule: Rule,
     wait: Wait,
+    /// Whether it is among those to be judged again.
+    is_ready: bool,
 }
 
 /// How long a request waits, and for what.
@@ -272,10 +290,13 @@ pub struct Engine {
     filter_state_keys: Vec<String>,
     waiting: BTreeMap<RequestId, Waiting>,
     waiting_bytes: usize,
-    decided: VecDeque<(RequestId, Decision)>,
+    /// Requests that waited and are to be judged again, first come first served.
+    ready: VecDeque<RequestId>,
     events: VecDeque<Event>,
     /// What remembers the proofs that were used.
     replay: Box<dyn ReplayMemory>,
+    /// What the engines of the process know about the sources.
+    commons: Commons,
     next_fetch: u64,
     /// State of a small generator that spreads the refreshes of many engines apart.
     jitter: u64,
@@ -302,6 +323,17 @@ impl Engine {
     #[must_use]
     pub fn with_replay_memory(mut self, memory: Box<dyn ReplayMemory>) -> Self {
         self.replay = memory;
+        self
+    }
+
+    /// The engine as one of several in a process, of which one fetches for all. `member` is a number that no other of
+    /// them has, also none that ends while its fetches are under way: a random one.
+    #[must_use]
+    pub fn with_process(mut self, process: Box<dyn Process>, member: u64) -> Self {
+        self.commons = Commons::of(process, member);
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            source.rename(self.commons.holder(index));
+        }
         self
     }
 
@@ -364,6 +396,7 @@ impl Engine {
                         request,
                         rule,
                         wait,
+                        is_ready: false,
                     },
                 )
             }
@@ -375,7 +408,6 @@ impl Engine {
         if let Some(waiting) = self.waiting.remove(&id) {
             self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.request.size());
         }
-        self.decided.retain(|(decided, _)| *decided != id);
     }
 
     /// Takes the answer of a fetch. An answer that nobody waits for is ignored.
@@ -400,26 +432,54 @@ impl Engine {
                 self.settle(SourceIndex(at), FetchAnswer::NoResponse, now);
             }
         }
-        let expired: Vec<RequestId> = self
-            .waiting
-            .iter()
-            .filter(|(_, waiting)| waiting.wait.deadline <= now)
-            .map(|(id, _)| *id)
-            .collect();
-        self.judge_again(expired, now);
+        for (id, waiting) in &mut self.waiting {
+            if waiting.wait.deadline <= now && !waiting.is_ready {
+                waiting.is_ready = true;
+                self.ready.push_back(*id);
+            }
+        }
+    }
+
+    /// Takes the news that another engine of the process rang with.
+    pub fn handle_news(&mut self, topic: &[u8], now: Timestamp) {
+        for at in 0..self.sources.len() {
+            let jitter = self.next_jitter();
+            let source = self.sources.get_mut(at);
+            let Some(source) = source.filter(|source| source.is_about(topic)) else {
+                continue;
+            };
+            if source.handle_news(&mut self.commons, jitter, now) {
+                self.judge_waiting_for(SourceIndex(at));
+            }
+        }
     }
 
     /// The next fetch to make, if one is due.
     pub fn poll_fetch(&mut self, now: Timestamp) -> Option<Fetch> {
-        let source = self.sources.iter_mut().find(|source| source.is_due(now))?;
-        let id = FetchId(self.next_fetch);
-        self.next_fetch = self.next_fetch.wrapping_add(1);
-        Some(source.start(id, now))
+        loop {
+            let jitter = self.next_jitter();
+            let at = self.sources.iter().position(|source| source.is_due(now))?;
+            let source = self.sources.get_mut(at)?;
+            match source.start(FetchId(self.next_fetch), &mut self.commons, jitter, now) {
+                Start::Fetch(fetch) => {
+                    self.next_fetch = self.next_fetch.wrapping_add(1);
+                    return Some(fetch);
+                }
+                Start::Settled => self.judge_waiting_for(SourceIndex(at)),
+                Start::Following => {}
+            }
+        }
     }
 
-    /// The next decision about a request that waited.
-    pub fn poll_decision(&mut self) -> Option<(RequestId, Decision)> {
-        self.decided.pop_front()
+    /// The next decision about a request that waited. Each takes as long as deciding a request takes; those that
+    /// are not asked for now come the next time.
+    pub fn poll_decision(&mut self, now: Timestamp) -> Option<(RequestId, Decision)> {
+        while let Some(id) = self.ready.pop_front() {
+            if let Some(decision) = self.judge_again(id, now) {
+                return Some((id, decision));
+            }
+        }
+        None
     }
 
     /// The next thing to tell the operator.
@@ -427,9 +487,12 @@ impl Engine {
         self.events.pop_front()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) and [`poll_fetch`](Self::poll_fetch) have something
-    /// to do; `None` when they never will.
+    /// When [`handle_timeout`](Self::handle_timeout), [`poll_fetch`](Self::poll_fetch) and
+    /// [`poll_decision`](Self::poll_decision) have something to do; `None` when they never will.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if !self.ready.is_empty() {
+            return Some(Timestamp::from_millis(0));
+        }
         let sources = self.sources.iter().map(Source::next_event);
         let waiting = self.waiting.values().map(|waiting| waiting.wait.deadline);
         sources.chain(waiting).min()
@@ -611,57 +674,58 @@ impl Engine {
         None
     }
 
-    /// Judges requests that waited once more.
-    fn judge_again(&mut self, ids: Vec<RequestId>, now: Timestamp) {
-        for id in ids {
-            let Some(waiting) = self.waiting.remove(&id) else {
-                continue;
-            };
-            let Waiting {
-                request,
-                rule,
-                wait,
-            } = waiting;
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(request.size());
-            let headers = request.headers();
-            let again = Request::new(&headers).with_certificate(request.certificate());
-            match self.judge(&again, rule, wait, now) {
-                Ok(decision) => self.decided.push_back((id, decision)),
-                Err(wait) => {
-                    self.keep(
-                        id,
-                        Waiting {
-                            request,
-                            rule,
-                            wait,
-                        },
-                    );
-                }
-            }
+    /// Judges a request that waited once more; `None` when it goes on waiting, or is gone.
+    fn judge_again(&mut self, id: RequestId, now: Timestamp) -> Option<Decision> {
+        let Waiting {
+            request,
+            rule,
+            wait,
+            ..
+        } = self.waiting.remove(&id)?;
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(request.size());
+        let headers = request.headers();
+        let again = Request::new(&headers).with_certificate(request.certificate());
+        match self.judge(&again, rule, wait, now) {
+            Ok(decision) => Some(decision),
+            Err(wait) => self.keep(
+                id,
+                Waiting {
+                    request,
+                    rule,
+                    wait,
+                    is_ready: false,
+                },
+            ),
         }
     }
 
-    /// Gives the source its answer and judges the requests that waited for it.
+    /// Gives the source its answer.
     fn settle(&mut self, index: SourceIndex, answer: FetchAnswer<'_>, now: Timestamp) {
         let jitter = self.next_jitter();
         let Some(source) = self.sources.get_mut(index.0) else {
             return;
         };
-        let settled = source.handle_answer(answer, jitter, now);
+        let settled = source.handle_answer(answer, &mut self.commons, jitter, now);
         for event in settled.events {
             self.push_event(event);
         }
-        if !settled.is_over {
-            return;
+        if settled.is_over {
+            self.judge_waiting_for(index);
         }
-        let mut waited = Vec::new();
+    }
+
+    /// Has the requests that wait for a source judged by what it has now.
+    fn judge_waiting_for(&mut self, index: SourceIndex) {
         for (id, waiting) in &mut self.waiting {
-            if waiting.wait.awaited.contains(&index) {
-                waiting.wait.awaited.retain(|awaited| *awaited != index);
-                waited.push(*id);
+            let awaited = &mut waiting.wait.awaited;
+            if awaited.contains(&index) {
+                awaited.retain(|awaited| *awaited != index);
+                if !waiting.is_ready {
+                    waiting.is_ready = true;
+                    self.ready.push_back(*id);
+                }
             }
         }
-        self.judge_again(waited, now);
     }
 
     fn push_event(&mut self, event: Event) {

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::authorize::Terms;
+use super::commons::Commons;
 use super::content::{Discovered, Purpose};
 use super::decision::REPORT_HEADER;
 use super::issuer::Issuers;
@@ -224,9 +225,10 @@ pub(super) fn build(
         sources: sources.list,
         waiting: BTreeMap::new(),
         waiting_bytes: 0,
-        decided: VecDeque::new(),
+        ready: VecDeque::new(),
         events: VecDeque::new(),
         replay: Box::new(LocalMemory::default()),
+        commons: Commons::alone(),
         next_fetch: 0,
         jitter: seed,
     })
@@ -292,7 +294,12 @@ impl Sources {
             return *index;
         }
         let index = SourceIndex(self.list.len());
-        let source = Source::new(origin.purpose(), self.default_ttl_secs, self.now);
+        let source = Source::new(
+            origin.purpose(),
+            self.default_ttl_secs,
+            index.0 as u64,
+            self.now,
+        );
         self.list.push(source);
         self.by_origin.insert(origin, index);
         index

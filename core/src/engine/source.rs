@@ -1,33 +1,50 @@
 //! Something behind a URL that is kept fresh: when to fetch it, how long to trust it.
 //!
-//! It is fetched before the first request needs it and again before it goes stale. A round of fetching
-//! that fails is tried again after pauses that double. What was good stays in use while the source fails,
-//! up to a bound. Which requests a round takes and what their answers mean is said in [`super::content`].
-//! Nothing here reads a clock or talks to the network: the engine tells the time and carries the answers.
+//! It is fetched before the first request needs it and again before it goes stale, by one engine for all of the
+//! process (see [`super::commons`]); the others take over what it brought. A round of fetching that fails is
+//! tried again after pauses that double. What was good stays in use while the source fails, up to a bound. Which
+//! requests a round takes and what their answers mean is said in [`super::content`]. Nothing here reads a clock or
+//! talks to the network: the engine tells the time and carries the answers.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Event;
-use super::content::{Loaded, Purpose, Step};
-use super::fetch::{Content, Fetch, FetchAnswer, FetchFailure, FetchId};
+use super::commons::{Commons, Lease, Published, Record, Topic};
+use super::content::{Brought, Failed, Loaded, Purpose, Step};
+use super::fetch::{Content, Fetch, FetchAnswer, FetchFailure, FetchId, label};
+use super::freshness::Freshness;
 use crate::config::DEFAULT_CACHE_TTL_SECS;
-use crate::jose::JwkSet;
+use crate::jose::{JwkSet, Sha256Digest};
 use crate::revocation::RevocationList;
 use crate::time::{Millis, Timestamp};
 
-/// The first pause behind a fetch that failed.
+/// The first pause behind a fetch that failed, and between fetches because of an unknown `kid`.
 const FIRST_PAUSE: Millis = Millis(1_000);
 
-/// The longest pause between fetches that fail.
+/// The longest of these pauses.
 const LONGEST_PAUSE: Millis = Millis(60_000);
 
-/// How long after a fetch a token with an unknown `kid` may cause the next one. It bounds what made-up
-/// `kid`s cost the source, and how long a key that was just published may be unknown.
-pub const REFETCH_PAUSE: Millis = Millis(5_000);
+/// The longest pause that a source may ask for.
+pub const LONGEST_RETRY_AFTER: Millis = Millis(300_000);
+
+/// How long after a fetch because of an unknown `kid` the pauses between them begin anew.
+const REFETCH_QUIET: Millis = Millis(600_000);
+
+/// The bounds of what a source says about its freshness, in seconds.
+pub const MAX_AGE_BOUNDS_SECS: (u64, u64) = (60, 3_600);
 
 /// How long after its own timeout the proxy may still answer a fetch before it is given up.
 const ANSWER_GRACE: Millis = Millis(1_000);
+
+/// The longest that a lease can be.
+const LONGEST_LEASE: Millis = Millis(61_000);
+
+/// How long to wait before a record is looked at again that others change faster than it can be read.
+const CONTENTION_PAUSE: Millis = Millis(50);
+
+/// How often one look at a record is begun anew because it has changed.
+const LOOKS: usize = 4;
 
 /// Whether a source has what a request needs.
 pub(super) enum Availability<'s, T> {
@@ -37,6 +54,18 @@ pub(super) enum Availability<'s, T> {
     Pending,
     /// It has nothing, and no answer is due in time.
     Missing,
+}
+
+/// What a source does when its time has come.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// This request is to be made.
+    Fetch(Fetch),
+    /// Nothing is to be fetched: either another engine has, or it is too early. Requests that wait for the source are
+    /// to be judged by what it has.
+    Settled,
+    /// Another engine fetches, and will ring.
+    Following,
 }
 
 /// What became of an answer.
@@ -50,18 +79,60 @@ pub(super) struct Settled {
 
 #[derive(Debug)]
 enum State {
-    /// No round under way; the next one is due at this time.
-    Idle(Timestamp),
+    /// No round under way; the next one begins when it is due, or wanted.
+    Idle,
     /// In the middle of a round, before its next request.
     Between,
     /// A fetch is under way; it is given up at `until`.
     Fetching { id: FetchId, until: Timestamp },
+    /// Another engine fetches; it is given up at `until`.
+    Following { until: Timestamp },
+}
+
+/// What a look at the record came to.
+#[derive(Debug)]
+enum Claim {
+    /// This engine fetches.
+    Mine(Record),
+    /// Another one does until then.
+    Theirs(Timestamp),
+    /// Another one has fetched meanwhile.
+    News,
+    /// The source fails, and is left alone until then.
+    PutOff(Record),
+    /// Unknown `kid`s have had it fetched too often; the next time is then.
+    TooSoon(Timestamp),
 }
 
 #[derive(Debug)]
 struct Fetched {
     loaded: Loaded,
+    /// The SHA-256 digest of its text, in base64url.
+    digest: String,
+    url: String,
+    etag: Option<String>,
     at: Timestamp,
+    time_to_live: Millis,
+}
+
+/// How long something fetched is fresh.
+#[derive(Debug, Clone, Copy)]
+enum Lifetime {
+    /// As the operator says.
+    Fixed(Millis),
+    /// As the source says, within [`MAX_AGE_BOUNDS_SECS`], else [`DEFAULT_CACHE_TTL_SECS`].
+    Advised,
+}
+
+impl Lifetime {
+    fn with(self, max_age_secs: Option<u64>) -> Millis {
+        let (least, most) = MAX_AGE_BOUNDS_SECS;
+        match (self, max_age_secs) {
+            (Self::Fixed(time), _) => time,
+            (Self::Advised, Some(seconds)) => Millis::from_seconds(seconds.clamp(least, most)),
+            (Self::Advised, None) => Millis::from_seconds(DEFAULT_CACHE_TTL_SECS),
+        }
+    }
 }
 
 /// Something remote and its freshness.
@@ -70,41 +141,74 @@ pub(super) struct Source {
     purpose: Purpose,
     /// Where it is, for logs.
     pub(super) label: String,
-    time_to_live: Millis,
+    topic: Topic,
+    /// Under which name it takes leases.
+    holder: u64,
+    lifetime: Lifetime,
     fetched: Option<Fetched>,
     state: State,
-    /// When the last round was started.
-    started: Option<Timestamp>,
-    /// Rounds that failed in a row.
+    /// When the next round begins by itself.
+    due: Timestamp,
+    /// Whether an unknown `kid` asks for a round before.
+    wanted: bool,
+    /// The earliest time at which one may.
+    refetch_at: Timestamp,
+    /// When the round under way began.
+    began: Timestamp,
+    /// Whether the request under way asks only for something new.
+    revalidates: bool,
+    /// The latest time that was told.
+    seen: Timestamp,
+    /// Rounds that failed in a row, as far as this engine knows.
     pub(super) failures: u32,
-    pub(super) last_failure: Option<FetchFailure>,
-    stale_reported: bool,
+    /// Whether the last of them brought a set without a usable key.
+    pub(super) unusable: bool,
+    /// The digest of what others have fetched and could not be read here.
+    unreadable: Option<String>,
 }
 
 impl Source {
-    /// A source that has nothing and whose first fetch is due at once. `default_ttl_secs` counts for keys.
-    pub(super) fn new(purpose: Purpose, default_ttl_secs: Option<u64>, now: Timestamp) -> Self {
+    /// A source that has nothing and whose first round is due at once. `default_ttl_secs` counts for keys; the number
+    /// `holder` is no other source's.
+    pub(super) fn new(
+        purpose: Purpose,
+        default_ttl_secs: Option<u64>,
+        holder: u64,
+        now: Timestamp,
+    ) -> Self {
         let default_ttl_secs = default_ttl_secs.filter(|_| purpose.content() == Content::Keys);
-        let seconds = purpose
-            .cache_ttl_secs()
-            .or(default_ttl_secs)
-            .unwrap_or(DEFAULT_CACHE_TTL_SECS);
+        let lifetime = match purpose.cache_ttl_secs().or(default_ttl_secs) {
+            Some(seconds) => Lifetime::Fixed(Millis::from_seconds(seconds.max(1))),
+            None => Lifetime::Advised,
+        };
         Self {
-            time_to_live: Millis::from_seconds(seconds.max(1)),
             label: purpose.label(),
+            topic: purpose.topic(),
+            holder,
             purpose,
+            lifetime,
             fetched: None,
-            state: State::Idle(now),
-            started: None,
+            state: State::Idle,
+            due: now,
+            wanted: false,
+            refetch_at: Timestamp::from_millis(0),
+            began: now,
+            revalidates: false,
+            seen: now,
             failures: 0,
-            last_failure: None,
-            stale_reported: false,
+            unusable: false,
+            unreadable: None,
         }
+    }
+
+    /// Makes it one of an engine whose sources take leases under other names.
+    pub(super) fn rename(&mut self, holder: u64) {
+        self.holder = holder;
     }
 
     #[cfg(test)]
     pub(super) fn time_to_live(&self) -> Millis {
-        self.time_to_live
+        self.lifetime.with(None)
     }
 
     /// What it is kept for.
@@ -126,7 +230,7 @@ impl Source {
         let fetched = self.fetched.as_ref()?;
         let bound = fetched
             .at
-            .after(self.time_to_live)
+            .after(fetched.time_to_live)
             .after(Millis::from_seconds(self.purpose.max_stale_secs()));
         (now <= bound).then_some(&fetched.loaded)
     }
@@ -156,8 +260,8 @@ impl Source {
     /// Whether an answer is due in time where there is nothing to use.
     fn outlook<T>(&self, now: Timestamp, deadline: Timestamp) -> Availability<'_, T> {
         let answer_due = match self.state {
-            State::Idle(next) => next,
-            State::Between | State::Fetching { .. } => now,
+            State::Idle if !self.wanted => self.due,
+            _ => now,
         };
         if answer_due <= deadline {
             Availability::Pending
@@ -166,19 +270,14 @@ impl Source {
         }
     }
 
-    /// Asks for a fetch because a key is unknown; whether one is under way or due now.
+    /// Asks for a round because a key is unknown; whether one is under way or begins now.
     pub(super) fn refetch(&mut self, now: Timestamp) -> bool {
         match self.state {
-            State::Between | State::Fetching { .. } => true,
-            State::Idle(next) => {
-                let allowed = self
-                    .started
-                    .is_none_or(|started| started.after(REFETCH_PAUSE) <= now);
+            State::Between | State::Fetching { .. } | State::Following { .. } => true,
+            State::Idle => {
                 // While the source fails, its pauses hold.
-                if allowed && self.failures == 0 {
-                    self.state = State::Idle(next.min(now));
-                }
-                allowed && self.failures == 0
+                self.wanted |= self.failures == 0 && self.refetch_at <= now;
+                self.wanted
             }
         }
     }
@@ -186,18 +285,24 @@ impl Source {
     /// Notices a clock that was set back: what happened later than now happened now, and the next
     /// fetch is due. Otherwise what was fetched would stay fresh for as long as the clock had been ahead.
     pub(super) fn handle_clock(&mut self, now: Timestamp) {
-        if self.started.is_none_or(|started| started <= now) {
+        if self.seen <= now {
+            self.seen = now;
             return;
         }
-        self.started = Some(now);
+        self.seen = now;
+        self.began = self.began.min(now);
+        self.refetch_at = self.refetch_at.min(now);
+        self.due = now;
         self.purpose.handle_clock(now);
+        // What is fetched from now on is newer.
+        let before = Timestamp::from_millis(now.as_millis().saturating_sub(1));
         if let Some(fetched) = &mut self.fetched {
-            fetched.at = fetched.at.min(now);
+            fetched.at = fetched.at.min(before);
         }
         let given_up = self.given_up(now);
         match &mut self.state {
-            State::Idle(next) => *next = now,
-            State::Between => {}
+            State::Idle | State::Between => {}
+            State::Following { until } => *until = now,
             State::Fetching { until, .. } => *until = given_up,
         }
     }
@@ -208,32 +313,238 @@ impl Source {
             .after(ANSWER_GRACE)
     }
 
-    /// Whether a fetch should start now.
+    /// Whether something should start now.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         match self.state {
-            State::Idle(next) => next <= now,
+            State::Idle => self.wanted || self.due <= now,
             State::Between => true,
             State::Fetching { .. } => false,
+            State::Following { until } => until <= now,
         }
     }
 
-    /// Starts the fetch that is due under that name.
-    pub(super) fn start(&mut self, id: FetchId, now: Timestamp) -> Fetch {
-        if !matches!(self.state, State::Between) {
-            self.purpose.begin(now, self.time_to_live);
-            self.started = Some(now);
+    /// Starts what is due; a request gets that name. `jitter` is a number below 1000 that spreads engines apart.
+    pub(super) fn start(
+        &mut self,
+        id: FetchId,
+        commons: &mut Commons,
+        jitter: u64,
+        now: Timestamp,
+    ) -> Start {
+        if matches!(self.state, State::Between) {
+            let (me, until) = (self.holder, self.given_up(now));
+            commons.update(self.topic, |record| {
+                let is_theirs = record.held_by_another(me, now, now.after(LONGEST_LEASE));
+                let is_mine = is_theirs.is_none();
+                if is_mine {
+                    record.lease = Some(lease(me, until));
+                }
+                ((), is_mine)
+            });
+            return Start::Fetch(self.send(id, now));
         }
+        self.state = State::Idle;
+        for _ in 0..LOOKS {
+            let record = commons.read(self.topic);
+            let was_adopted = self.adopt(&record, commons, jitter, now);
+            if was_adopted && !self.is_due(now) {
+                self.leave_bell(commons);
+                return Start::Settled;
+            }
+            match self.claim(commons, now) {
+                Claim::News => {}
+                Claim::Mine(record) => {
+                    self.take_over(&record);
+                    self.wanted = false;
+                    self.began = now;
+                    let time_to_live = self.fetched.as_ref().map(|it| it.time_to_live);
+                    let time_to_live = time_to_live.unwrap_or(self.lifetime.with(None));
+                    self.purpose.begin(now, time_to_live);
+                    return Start::Fetch(self.send(id, now));
+                }
+                Claim::Theirs(until) => {
+                    self.state = State::Following { until };
+                    return Start::Following;
+                }
+                Claim::PutOff(record) => {
+                    self.take_over(&record);
+                    self.wanted = false;
+                    self.due = Timestamp::from_millis(record.retry_at);
+                    return Start::Settled;
+                }
+                Claim::TooSoon(at) => {
+                    self.wanted = false;
+                    self.refetch_at = at;
+                    return Start::Settled;
+                }
+            }
+        }
+        self.wanted = false;
+        self.due = now.after(CONTENTION_PAUSE);
+        Start::Settled
+    }
+
+    /// Asks for the lease.
+    fn claim(&self, commons: &mut Commons, now: Timestamp) -> Claim {
+        let bell = commons.bell();
+        let (me, until) = (self.holder, self.given_up(now));
+        let is_only_wanted = self.due > now;
+        commons.update(self.topic, |record| {
+            if let Some(until) = record.held_by_another(me, now, now.after(LONGEST_LEASE)) {
+                return (Claim::Theirs(until), record.leave_bell(bell));
+            }
+            if self.news(record, now).is_some_and(|at| at <= now) && self.is_readable(record) {
+                return (Claim::News, false);
+            }
+            let retry_at = Timestamp::from_millis(record.retry_at);
+            let latest = now.after(LONGEST_RETRY_AFTER);
+            if record.failures > 0 && now < retry_at && retry_at <= latest {
+                let is_changed = record.leave_bell(bell);
+                return (Claim::PutOff(record.clone()), is_changed);
+            }
+            if is_only_wanted {
+                let refetch_at = Timestamp::from_millis(record.refetch_at);
+                if now < refetch_at && refetch_at <= now.after(LONGEST_PAUSE) {
+                    let is_changed = record.leave_bell(bell);
+                    return (Claim::TooSoon(refetch_at), is_changed);
+                }
+                if refetch_at.after(REFETCH_QUIET) <= now {
+                    record.refetches = 0;
+                }
+                record.refetch_at = now.after(pause(record.refetches, 0)).as_millis();
+                record.refetches = record.refetches.saturating_add(1);
+            }
+            record.lease = Some(lease(me, until));
+            (Claim::Mine(record.clone()), true)
+        })
+    }
+
+    /// Makes the request that the round needs now.
+    fn send(&mut self, id: FetchId, now: Timestamp) -> Fetch {
         self.state = State::Fetching {
             id,
             until: self.given_up(now),
         };
         let (content, target) = self.purpose.request();
+        let known = self.fetched.as_ref();
+        let if_none_match = known
+            .filter(|it| content == self.content() && it.url == target.url)
+            .and_then(|it| it.etag.clone());
+        self.revalidates = if_none_match.is_some();
         Fetch {
             id,
             content,
             target,
             timeout_ms: self.purpose.timeout_ms(),
+            if_none_match,
         }
+    }
+
+    /// When what a record speaks of was fetched, if that is newer than what is here.
+    fn news(&self, record: &Record, now: Timestamp) -> Option<Timestamp> {
+        let at = Timestamp::from_millis(record.published.as_ref()?.at);
+        match &self.fetched {
+            None => Some(at),
+            // From before the clock was set back; what is here is no older.
+            Some(_) if at > now => None,
+            Some(fetched) => (at > fetched.at).then_some(at),
+        }
+    }
+
+    /// Whether the record does not speak of what was looked for in vain.
+    fn is_readable(&self, record: &Record) -> bool {
+        let digest = record.published.as_ref().map(|it| it.digest.as_str());
+        digest.is_some() && digest != self.unreadable.as_deref()
+    }
+
+    /// Takes over what another engine has fetched, if it is newer than what is here; whether it was.
+    fn adopt(
+        &mut self,
+        record: &Record,
+        commons: &mut Commons,
+        jitter: u64,
+        now: Timestamp,
+    ) -> bool {
+        let (Some(at), Some(published)) = (self.news(record, now), record.published.as_ref())
+        else {
+            return false;
+        };
+        let known = self.fetched.take();
+        let loaded = match known {
+            Some(known) if known.digest == published.digest => known.loaded,
+            known => {
+                let text = commons.content(self.topic, &published.digest);
+                match text.and_then(|text| self.purpose.load(text).ok()) {
+                    Some(loaded) => loaded,
+                    None => {
+                        self.fetched = known;
+                        self.unreadable = Some(published.digest.clone());
+                        return false;
+                    }
+                }
+            }
+        };
+        self.take_over(record);
+        if let Some((url, at)) = &record.location {
+            self.purpose
+                .learn_location(url, Timestamp::from_millis(*at).min(now));
+        }
+        let time_to_live = self.lifetime.with(published.max_age_secs);
+        // What is from before the clock was set back is good, and to be asked for anew at once.
+        let at = match at > now {
+            true => Timestamp::from_millis(now.as_millis().saturating_sub(time_to_live.0)),
+            false => at,
+        };
+        self.due = at.after(refresh_after(time_to_live, jitter));
+        // A request with an unknown `kid` has seen older keys than these.
+        self.wanted = false;
+        self.fetched = Some(Fetched {
+            loaded,
+            digest: published.digest.clone(),
+            url: published.url.clone(),
+            etag: published.etag.clone(),
+            at,
+            time_to_live,
+        });
+        true
+    }
+
+    /// Learns what else a record says.
+    fn take_over(&mut self, record: &Record) {
+        self.failures = record.failures;
+        self.unusable = record.unusable;
+        self.refetch_at = Timestamp::from_millis(record.refetch_at);
+    }
+
+    fn leave_bell(&self, commons: &mut Commons) {
+        if let Some(bell) = commons.bell() {
+            commons.update(self.topic, |record| ((), record.leave_bell(Some(bell))));
+        }
+    }
+
+    /// Whether it is the one that news are about.
+    pub(super) fn is_about(&self, topic: &[u8]) -> bool {
+        self.topic.is(topic)
+    }
+
+    /// Looks at what is new. Whether requests that wait for the source are to be judged by what it has.
+    pub(super) fn handle_news(
+        &mut self,
+        commons: &mut Commons,
+        jitter: u64,
+        now: Timestamp,
+    ) -> bool {
+        // A round of its own ends by itself.
+        if matches!(self.state, State::Between | State::Fetching { .. }) {
+            return false;
+        }
+        self.state = State::Idle;
+        let record = commons.read(self.topic);
+        let was_adopted = self.adopt(&record, commons, jitter, now);
+        if was_adopted {
+            self.leave_bell(commons);
+        }
+        was_adopted
     }
 
     /// Whether the fetch `id` is the one under way.
@@ -241,48 +552,200 @@ impl Source {
         matches!(self.state, State::Fetching { id: awaited, .. } if awaited == id)
     }
 
-    /// Takes the answer of the fetch under way. `jitter` is a number below 1000 that spreads sources apart.
+    /// Takes the answer of the fetch under way.
     pub(super) fn handle_answer(
         &mut self,
         answer: FetchAnswer<'_>,
+        commons: &mut Commons,
         jitter: u64,
         now: Timestamp,
     ) -> Settled {
         let mut events = Vec::new();
-        match self.purpose.handle_answer(answer, now, &mut events) {
-            Step::Next => {
-                self.state = State::Between;
-                return Settled {
-                    events,
-                    is_over: false,
-                };
+        let freshness = answer.freshness();
+        let is_unchanged =
+            self.revalidates && matches!(answer, FetchAnswer::Response { status: 304, .. });
+        self.state = State::Idle;
+        if is_unchanged {
+            self.renew(freshness, commons, jitter, now, &mut events);
+        } else {
+            match self.purpose.handle_answer(answer, now, &mut events) {
+                Step::Next => {
+                    self.state = State::Between;
+                    return Settled {
+                        events,
+                        is_over: false,
+                    };
+                }
+                Step::Done(brought) => {
+                    events.push(brought.loaded.event(&brought.url));
+                    self.take(brought, freshness, commons, jitter, now);
+                }
+                Step::Failed(failed) => {
+                    let pause = pause(self.failures, jitter).max(freshness.retry_after());
+                    let pause = pause.min(LONGEST_RETRY_AFTER);
+                    let is_telling = self.fail(&failed, pause, commons, now);
+                    events.push(failed.told(Some(pause)));
+                    if is_telling {
+                        events.push(Event::Stale {
+                            content: self.content(),
+                            url: self.label.clone(),
+                        });
+                    }
+                }
             }
-            Step::Done { loaded, url } => {
-                self.failures = 0;
-                self.last_failure = None;
-                self.stale_reported = false;
-                self.state = State::Idle(now.after(refresh_after(self.time_to_live, jitter)));
-                events.push(loaded.event(url));
-                self.fetched = Some(Fetched { loaded, at: now });
-            }
-            Step::Failed(failed) => {
-                let pause = pause(self.failures, jitter);
-                self.state = State::Idle(now.after(pause));
-                self.failures = self.failures.saturating_add(1);
-                self.last_failure = Some(failed.failure.clone());
-                events.push(failed.told(Some(pause)));
-            }
-        }
-        if self.turned_stale(now) {
-            events.push(Event::Stale {
-                content: self.purpose.content(),
-                url: self.label.clone(),
-            });
         }
         Settled {
             events,
             is_over: true,
         }
+    }
+
+    /// What is here is what the source has.
+    fn renew(
+        &mut self,
+        freshness: Freshness,
+        commons: &mut Commons,
+        jitter: u64,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) {
+        let Some(fetched) = &mut self.fetched else {
+            return;
+        };
+        events.push(Event::Unchanged {
+            content: self.purpose.content(),
+            url: label(&fetched.url),
+        });
+        fetched.at = now;
+        fetched.time_to_live = self.lifetime.with(freshness.max_age_secs);
+        fetched.etag = freshness.etag.or(fetched.etag.take());
+        self.publish(freshness.max_age_secs, None, commons, jitter, now);
+    }
+
+    /// Keeps what a round brought, and hands it to the other engines.
+    fn take(
+        &mut self,
+        brought: Brought,
+        freshness: Freshness,
+        commons: &mut Commons,
+        jitter: u64,
+        now: Timestamp,
+    ) {
+        let digest = Sha256Digest::of(brought.bytes()).to_base64url();
+        let text = brought.text;
+        self.fetched = Some(Fetched {
+            loaded: brought.loaded,
+            digest,
+            url: brought.url,
+            etag: freshness.etag,
+            at: now,
+            time_to_live: self.lifetime.with(freshness.max_age_secs),
+        });
+        self.publish(freshness.max_age_secs, Some(&text), commons, jitter, now);
+    }
+
+    /// Tells the other engines what is here. `text` is that of keys which were just fetched.
+    fn publish(
+        &mut self,
+        max_age_secs: Option<u64>,
+        text: Option<&[u8]>,
+        commons: &mut Commons,
+        jitter: u64,
+        now: Timestamp,
+    ) {
+        self.failures = 0;
+        self.unusable = false;
+        self.unreadable = None;
+        let Some(fetched) = &self.fetched else {
+            return;
+        };
+        self.due = now.after(refresh_after(fetched.time_to_live, jitter));
+        let published = Published {
+            digest: fetched.digest.clone(),
+            at: fetched.at.as_millis(),
+            max_age_secs,
+            url: fetched.url.clone(),
+            etag: fetched.etag.clone(),
+        };
+        let location = self
+            .purpose
+            .location()
+            .map(|(url, at)| (String::from(url), at.as_millis()));
+        let began = self.began;
+        let is_superseded = |record: &Record| {
+            let at = record.published.as_ref().map(|it| it.at);
+            at.is_some_and(|at| began.as_millis() < at && at <= now.as_millis())
+        };
+        let before = commons.read(self.topic);
+        let is_new = before
+            .published
+            .as_ref()
+            .is_none_or(|it| it.digest != published.digest);
+        // Somebody took this engine for dead and was faster.
+        if is_superseded(&before) {
+            return;
+        }
+        if let Some(text) = text.filter(|_| is_new) {
+            let content = match &fetched.loaded {
+                Loaded::Keys(_) => text,
+                Loaded::Revocations(list) => list.as_bytes(),
+            };
+            commons.put_content(self.topic, content);
+        }
+        let (me, bell) = (self.holder, commons.bell());
+        let (bells, refetch_at) = commons.update(self.topic, |record| {
+            if is_superseded(record) {
+                return ((Vec::new(), record.refetch_at), false);
+            }
+            if record.published.is_some() && is_new {
+                record.refetches = 0;
+                record.refetch_at = now.after(FIRST_PAUSE).as_millis();
+            }
+            record.published = Some(published.clone());
+            record.location.clone_from(&location);
+            record.failures = 0;
+            record.unusable = false;
+            record.retry_at = 0;
+            record.stale_told = false;
+            record.release(me);
+            let bells = core::mem::take(&mut record.bells);
+            record.leave_bell(bell);
+            ((bells, record.refetch_at), true)
+        });
+        self.refetch_at = Timestamp::from_millis(refetch_at);
+        commons.ring(&bells, self.topic);
+    }
+
+    /// Takes note of a round that failed. Whether it is to be told that something stale is in use.
+    fn fail(
+        &mut self,
+        failed: &Failed,
+        pause: Millis,
+        commons: &mut Commons,
+        now: Timestamp,
+    ) -> bool {
+        let retry_at = now.after(pause);
+        let is_stale = self
+            .fetched
+            .as_ref()
+            .is_some_and(|fetched| fetched.at.after(fetched.time_to_live) < now);
+        let unusable = failed.failure == FetchFailure::NoUsableKey;
+        let (me, bell) = (self.holder, commons.bell());
+        let (record, bells, is_telling) = commons.update(self.topic, |record| {
+            record.failures = record.failures.saturating_add(1);
+            record.unusable = unusable;
+            record.retry_at = retry_at.as_millis();
+            let is_telling = is_stale && !record.stale_told;
+            record.stale_told |= is_stale;
+            record.release(me);
+            let bells = core::mem::take(&mut record.bells);
+            record.leave_bell(bell);
+            ((record.clone(), bells, is_telling), true)
+        });
+        self.take_over(&record);
+        self.due = retry_at;
+        commons.ring(&bells, self.topic);
+        is_telling
     }
 
     /// Whether the fetch under way got no answer in time; it has to be handled as one without.
@@ -293,21 +756,17 @@ impl Source {
     /// When something is to be done next.
     pub(super) fn next_event(&self) -> Timestamp {
         match self.state {
-            State::Idle(next) => next,
-            State::Between => Timestamp::from_millis(0),
-            State::Fetching { until, .. } => until,
+            State::Idle if !self.wanted => self.due,
+            State::Idle | State::Between => Timestamp::from_millis(0),
+            State::Fetching { until, .. } | State::Following { until } => until,
         }
     }
+}
 
-    /// Whether something stale came into use since the last call; true once for each outage.
-    fn turned_stale(&mut self, now: Timestamp) -> bool {
-        let stale = self
-            .fetched
-            .as_ref()
-            .is_some_and(|fetched| fetched.at.after(self.time_to_live) < now);
-        let turned = stale && self.failures > 0 && !self.stale_reported;
-        self.stale_reported |= turned;
-        turned
+const fn lease(holder: u64, until: Timestamp) -> Lease {
+    Lease {
+        holder,
+        until: until.as_millis(),
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::shared::Stored;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use core::cell::RefCell;

@@ -294,7 +294,7 @@ fn documents_that_fail_cost_nothing_while_the_keys_are_where_they_were() {
 #[test]
 fn an_unknown_kid_is_looked_for_where_the_keys_are() {
     let mut bed = warm();
-    bed.advance(REFETCH_PAUSE.0);
+    bed.advance(1_000);
     let id = bed.get(&good(2)).waits();
     bed.answer_keys(KEYS, &[1, 2]);
     assert!(bed.fate_of(id).is_allowed());

@@ -11,6 +11,7 @@ mod replies;
 mod requiring;
 mod revoking;
 mod setting_up;
+mod sharing;
 
 use super::*;
 use crate::config;
@@ -131,7 +132,7 @@ impl Bed {
     }
 
     fn fates(&mut self) -> Vec<(RequestId, Fate)> {
-        core::iter::from_fn(|| self.engine.poll_decision())
+        core::iter::from_fn(|| self.engine.poll_decision(self.now))
             .map(|(id, decision)| (id, Fate::of(decision)))
             .collect()
     }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::jose::Sha256Digest;
 use crate::jose::dpop::MAX_PROOF_BYTES;
-use crate::replay::{SharedMemory, SharedStore, StoreError, Stored};
+use crate::replay::SharedMemory;
+use crate::shared::{SharedStore, StoreError, Stored};
 use alloc::rc::Rc;
 use core::cell::RefCell;
 

@@ -1,0 +1,277 @@
+//! What the engines of one process tell each other about a source, so that one of them fetches for all.
+//!
+//! For each source there is a small record, swapped as a whole, and beside it what was fetched last. Whoever wants to
+//! fetch writes into the record that it does, and until when: a lease. The others wait for the end of it, and take
+//! over what was fetched. A holder that dies loses its lease by time. An engine that reads a record leaves its bell
+//! there, and is rung for once when the record has news.
+//!
+//! Where there is nothing to share, or it does not work, an engine keeps its records for itself and is on its own.
+//! Nothing here decides when to fetch; see [`super::source`].
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::freshness::MAX_ETAG_BYTES;
+use crate::discovery::MAX_JWKS_URI_BYTES;
+use crate::jose::Sha256Digest;
+use crate::shared::{ANY_NUMBER, NO_NUMBER, Process, StoreError};
+use crate::time::Timestamp;
+
+/// How often a write is tried again because another engine wrote first. Each time somebody else got on.
+const ATTEMPTS: usize = 64;
+
+/// How many bells one record has. An engine that finds no room looks again when its own time comes.
+const MAX_BELLS: usize = 1024;
+
+/// The bytes of a [`Topic`].
+const TOPIC_BYTES: usize = 16;
+
+/// The name of a source among the engines of a process: the same for the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Topic([u8; TOPIC_BYTES]);
+
+impl Topic {
+    /// The name of the source with these parts.
+    pub(super) fn of(parts: &[&[u8]]) -> Self {
+        let digest = Sha256Digest::of_parts(parts);
+        let mut bytes = [0; TOPIC_BYTES];
+        bytes
+            .iter_mut()
+            .zip(digest.as_bytes())
+            .for_each(|(to, from)| *to = *from);
+        Self(bytes)
+    }
+
+    /// Whether these bytes, which came with a ring, name it.
+    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+        self.0 == bytes
+    }
+
+    fn record_key(&self) -> String {
+        format!("nexus.source.1.{:032x}", u128::from_be_bytes(self.0))
+    }
+
+    fn content_key(&self) -> String {
+        format!("nexus.content.1.{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// What the engines of a process know about a source.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Record {
+    /// What was fetched last.
+    pub(super) published: Option<Published>,
+    /// Where the keys are, as their issuer said, and when it said so, in milliseconds since the epoch.
+    pub(super) location: Option<(String, u64)>,
+    /// Who fetches.
+    pub(super) lease: Option<Lease>,
+    /// Rounds of fetching that failed in a row.
+    pub(super) failures: u32,
+    /// Whether the last of them brought a set without a usable key.
+    pub(super) unusable: bool,
+    /// While the source fails: when it may be asked again.
+    pub(super) retry_at: u64,
+    /// Whether it was told that something stale is in use.
+    pub(super) stale_told: bool,
+    /// Rounds because of an unknown `kid`, one soon after the other, that brought no other keys.
+    pub(super) refetches: u32,
+    /// When the next such round may begin.
+    pub(super) refetch_at: u64,
+    /// For whom to ring.
+    pub(super) bells: Vec<u32>,
+}
+
+/// What was fetched, without itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Published {
+    /// The SHA-256 digest of the content, in base64url.
+    pub(super) digest: String,
+    /// When the source said that it holds, in milliseconds since the epoch.
+    pub(super) at: u64,
+    /// What the source said about its freshness, in seconds.
+    pub(super) max_age_secs: Option<u64>,
+    /// From where it came.
+    pub(super) url: String,
+    /// The entity tag by which the source can be asked whether it changed.
+    pub(super) etag: Option<String>,
+}
+
+/// The right to fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lease {
+    /// Who has it.
+    pub(super) holder: u64,
+    /// Until when, in milliseconds since the epoch.
+    pub(super) until: u64,
+}
+
+impl Record {
+    /// The lease of somebody else that may still be at work. One that ends later than a lease taken now, `longest`,
+    /// is from before the clock was set back.
+    pub(super) fn held_by_another(
+        &self,
+        me: u64,
+        now: Timestamp,
+        longest: Timestamp,
+    ) -> Option<Timestamp> {
+        let lease = self.lease?;
+        let until = Timestamp::from_millis(lease.until);
+        (lease.holder != me && now < until && until <= longest).then_some(until)
+    }
+
+    /// Leaves a bell to be rung at the next news; `false` when it is there already or there is no room.
+    pub(super) fn leave_bell(&mut self, bell: Option<u32>) -> bool {
+        match bell {
+            Some(bell) if self.bells.len() < MAX_BELLS && !self.bells.contains(&bell) => {
+                self.bells.push(bell);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Gives up the lease if it is `me` who has it.
+    pub(super) fn release(&mut self, me: u64) {
+        self.lease = self.lease.filter(|lease| lease.holder != me);
+    }
+
+    fn parse(value: &[u8]) -> Option<Self> {
+        let record: Self = serde_json::from_slice(value).ok()?;
+        let published = record.published.as_ref();
+        let is_sane = record.bells.len() <= MAX_BELLS
+            && published.is_none_or(|it| it.url.len() <= MAX_JWKS_URI_BYTES)
+            && published
+                .and_then(|it| it.etag.as_ref())
+                .is_none_or(|etag| etag.len() <= MAX_ETAG_BYTES)
+            && record
+                .location
+                .as_ref()
+                .is_none_or(|(url, _)| url.len() <= MAX_JWKS_URI_BYTES);
+        is_sane.then_some(record)
+    }
+}
+
+/// What the engines of a process share, as one of them sees it.
+#[derive(Debug)]
+pub(super) struct Commons {
+    process: Option<Box<dyn Process>>,
+    /// The records of sources that cannot be shared.
+    own: BTreeMap<Topic, Record>,
+    /// What tells this engine from the others.
+    member: u64,
+}
+
+impl Commons {
+    /// Nothing shared.
+    pub(super) const fn alone() -> Self {
+        Self {
+            process: None,
+            own: BTreeMap::new(),
+            member: 0,
+        }
+    }
+
+    /// What `process` has. `member` is a number that no other of its engines has.
+    pub(super) const fn of(process: Box<dyn Process>, member: u64) -> Self {
+        Self {
+            process: Some(process),
+            own: BTreeMap::new(),
+            member,
+        }
+    }
+
+    /// What tells this engine's source at `index` from every other one, this engine's included.
+    pub(super) fn holder(&self, index: usize) -> u64 {
+        // A usize fits 64 bits wherever Nexus runs.
+        self.member.wrapping_add(index as u64)
+    }
+
+    /// Where this engine is rung for.
+    pub(super) fn bell(&mut self) -> Option<u32> {
+        self.process.as_mut()?.bell()
+    }
+
+    /// The record.
+    pub(super) fn read(&mut self, topic: Topic) -> Record {
+        match self.try_read(topic) {
+            Ok((record, _)) => record,
+            Err(StoreError) => self.own.get(&topic).cloned().unwrap_or_default(),
+        }
+    }
+
+    fn try_read(&mut self, topic: Topic) -> Result<(Record, u32), StoreError> {
+        let process = self.process.as_mut().ok_or(StoreError)?;
+        Ok(match process.read(&topic.record_key())? {
+            None => (Record::default(), NO_NUMBER),
+            // What nobody can read says nothing; it is overwritten.
+            Some(stored) => (
+                Record::parse(&stored.value).unwrap_or_default(),
+                stored.number,
+            ),
+        })
+    }
+
+    /// Changes the record. `change` is shown the record as it is, and again as often as somebody else was faster. It
+    /// says what follows and whether there is something to write.
+    pub(super) fn update<T>(
+        &mut self,
+        topic: Topic,
+        mut change: impl FnMut(&mut Record) -> (T, bool),
+    ) -> T {
+        match self.try_update(topic, &mut change) {
+            Ok(outcome) => outcome,
+            Err(StoreError) => change(self.own.entry(topic).or_default()).0,
+        }
+    }
+
+    fn try_update<T>(
+        &mut self,
+        topic: Topic,
+        change: &mut impl FnMut(&mut Record) -> (T, bool),
+    ) -> Result<T, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let (mut record, number) = self.try_read(topic)?;
+            let (outcome, is_changed) = change(&mut record);
+            if !is_changed {
+                return Ok(outcome);
+            }
+            let value = serde_json::to_vec(&record).map_err(|_| StoreError)?;
+            let process = self.process.as_mut().ok_or(StoreError)?;
+            if process.swap(&topic.record_key(), &value, number)? {
+                return Ok(outcome);
+            }
+        }
+        Err(StoreError)
+    }
+
+    /// The content that a record speaks of; `None` when it is not there, or is another by now.
+    pub(super) fn content(&mut self, topic: Topic, digest: &str) -> Option<Vec<u8>> {
+        let stored = self.process.as_mut()?.read(&topic.content_key()).ok()??;
+        (Sha256Digest::of(&stored.value).to_base64url() == digest).then_some(stored.value)
+    }
+
+    /// Puts content where [`content`](Self::content) finds it. It counts once a record speaks of it.
+    pub(super) fn put_content(&mut self, topic: Topic, content: &[u8]) {
+        if let Some(process) = &mut self.process {
+            // Where it cannot be kept, others find nothing that fits their record, and fetch.
+            let _ = process.swap(&topic.content_key(), content, ANY_NUMBER);
+        }
+    }
+
+    /// Rings.
+    pub(super) fn ring(&mut self, bells: &[u32], topic: Topic) {
+        if let Some(process) = &mut self.process {
+            for bell in bells {
+                process.ring(*bell, &topic.0);
+            }
+        }
+    }
+}

@@ -1,0 +1,607 @@
+//! Several engines of one process: one of them fetches for all.
+
+use alloc::rc::Rc;
+use core::cell::RefCell;
+
+use super::*;
+use crate::shared::{NO_NUMBER, Process, SharedStore, StoreError, Stored};
+
+/// A token that does not expire during a test.
+fn lasting(key: u8) -> String {
+    token(key, &claims(&json!({ "exp": START + 1_000_000 })))
+}
+
+/// The store and the bells of a process.
+#[derive(Debug, Default)]
+struct Common {
+    values: BTreeMap<String, (Vec<u8>, u32)>,
+    writes: u32,
+    rung: VecDeque<(u32, Vec<u8>)>,
+    fails: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    common: Rc<RefCell<Common>>,
+    bell: Option<u32>,
+}
+
+impl SharedStore for Member {
+    fn read(&mut self, key: &str) -> Result<Option<Stored>, StoreError> {
+        let common = self.common.borrow();
+        if common.fails {
+            return Err(StoreError);
+        }
+        let stored = common.values.get(key).cloned();
+        Ok(stored.map(|(value, number)| Stored { value, number }))
+    }
+
+    fn swap(&mut self, key: &str, value: &[u8], number: u32) -> Result<bool, StoreError> {
+        let mut common = self.common.borrow_mut();
+        if common.fails {
+            return Err(StoreError);
+        }
+        let fits = match common.values.get(key) {
+            None => true,
+            Some((_, current)) => number == 0 || number == *current,
+        };
+        if fits {
+            common.writes += 1;
+            assert_ne!(common.writes, NO_NUMBER);
+            let entry = (value.to_vec(), common.writes);
+            common.values.insert(key.into(), entry);
+        }
+        Ok(fits)
+    }
+}
+
+impl Process for Member {
+    fn bell(&mut self) -> Option<u32> {
+        self.bell
+    }
+
+    fn ring(&mut self, bell: u32, topic: &[u8]) {
+        self.common
+            .borrow_mut()
+            .rung
+            .push_back((bell, topic.to_vec()));
+    }
+}
+
+/// The workers of a process.
+struct Fleet {
+    common: Rc<RefCell<Common>>,
+    beds: Vec<Bed>,
+}
+
+impl Fleet {
+    fn new(workers: u32, config: &Value) -> Self {
+        let mut fleet = Self {
+            common: Rc::default(),
+            beds: Vec::new(),
+        };
+        for _ in 0..workers {
+            fleet.join(config);
+        }
+        fleet
+    }
+
+    /// One more worker; its bell is its index.
+    fn join(&mut self, config: &Value) {
+        let mut bed = Bed::new(config.clone());
+        let bell = u32::try_from(self.beds.len()).unwrap();
+        if let Some(first) = self.beds.first() {
+            bed.now = first.now;
+            bed.engine.handle_timeout(bed.now);
+        }
+        let member = Member {
+            common: Rc::clone(&self.common),
+            bell: Some(bell),
+        };
+        bed.engine = bed
+            .engine
+            .with_process(Box::new(member), u64::from(bell + 1) << 32);
+        self.beds.push(bed);
+    }
+
+    fn advance(&mut self, millis: u64) {
+        for bed in &mut self.beds {
+            bed.advance(millis);
+        }
+    }
+
+    /// The fetches that are due, by worker.
+    fn fetches(&mut self) -> Vec<(usize, Fetch)> {
+        let mut fetches = Vec::new();
+        for (index, bed) in self.beds.iter_mut().enumerate() {
+            while let Some(fetch) = bed.engine.poll_fetch(bed.now) {
+                fetches.push((index, fetch));
+            }
+        }
+        fetches
+    }
+
+    /// The one fetch that is due, and whose it is.
+    fn fetch(&mut self) -> (usize, Fetch) {
+        let mut fetches = self.fetches();
+        assert_eq!(fetches.len(), 1, "{fetches:?}");
+        fetches.remove(0)
+    }
+
+    fn answer(&mut self, worker: usize, fetch: &Fetch, answer: FetchAnswer<'_>) {
+        let bed = &mut self.beds[worker];
+        bed.engine.handle_answer(fetch.id, answer, bed.now);
+        self.deliver();
+    }
+
+    /// Has everybody hear what was rung for.
+    fn deliver(&mut self) {
+        loop {
+            let Some((bell, topic)) = self.common.borrow_mut().rung.pop_front() else {
+                return;
+            };
+            if let Some(bed) = self.beds.get_mut(bell as usize) {
+                bed.engine.handle_news(&topic, bed.now);
+            }
+        }
+    }
+
+    /// Answers the one fetch that is due.
+    fn serve(&mut self, answer: FetchAnswer<'_>) -> usize {
+        let (worker, fetch) = self.fetch();
+        self.answer(worker, &fetch, answer);
+        worker
+    }
+
+    fn serve_keys(&mut self, keys: &[u8]) -> usize {
+        let body = jwks(keys).to_string();
+        self.serve(FetchAnswer::response(200, body.as_bytes()))
+    }
+
+    fn everybody_knows(&mut self, key: u8) {
+        for bed in &mut self.beds {
+            let fate = bed.get(&lasting(key));
+            assert!(fate.is_allowed(), "{key}: {fate:?}");
+        }
+    }
+}
+
+#[test]
+fn one_fetch_serves_all_workers() {
+    let mut fleet = Fleet::new(8, &config(&remote()));
+    let waiting: Vec<_> = fleet
+        .beds
+        .iter_mut()
+        .map(|bed| bed.get(&good(1)).waits())
+        .collect();
+    fleet.serve_keys(&[1]);
+    assert_eq!(fleet.fetches(), []);
+    for (bed, id) in fleet.beds.iter_mut().zip(waiting) {
+        assert!(bed.fate_of(id).is_allowed(), "without waiting for a tick");
+        assert!(bed.get(&good(1)).is_allowed());
+    }
+    let told: Vec<_> = fleet.beds.iter_mut().flat_map(Bed::events).collect();
+    assert_eq!(
+        told,
+        ["fetched 1 usable keys from https://idp.example.com/jwks"]
+    );
+}
+
+#[test]
+fn refreshes_are_shared_and_a_withdrawn_key_is_gone_everywhere() {
+    let mut fleet = Fleet::new(8, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    let mut who = Vec::new();
+    for round in 2..9 {
+        let due = fleet
+            .beds
+            .iter()
+            .filter_map(|bed| bed.engine.poll_timeout());
+        let pause = due.min().unwrap().since(fleet.beds[0].now).0;
+        assert!((240_000..=270_000).contains(&pause), "{pause}");
+        fleet.advance(pause);
+        who.push(fleet.serve_keys(&[round]));
+        fleet.everybody_knows(round);
+        fleet.advance(1_000);
+        for bed in &mut fleet.beds {
+            let id = bed.get(&lasting(round - 1)).waits();
+            assert!(bed.engine.waiting.contains_key(&id));
+        }
+        // Asked once more for all of them, because of the `kid` that is unknown now.
+        fleet.serve_keys(&[round]);
+        for bed in &mut fleet.beds {
+            let fates = bed.fates();
+            assert_eq!(fates.len(), 1);
+            assert_eq!(fates[0].1, Fate::Denied("key_not_found"));
+        }
+    }
+    who.sort_unstable();
+    who.dedup();
+    assert!(who.len() > 1, "it is not always the same who fetches");
+}
+
+#[test]
+fn a_worker_that_comes_later_finds_what_was_fetched() {
+    let config = config(&remote());
+    let mut fleet = Fleet::new(2, &config);
+    fleet.serve_keys(&[1]);
+    fleet.advance(100_000);
+    fleet.join(&config);
+    let id = fleet.beds[2].get(&good(1)).waits();
+    assert_eq!(fleet.fetches(), []);
+    assert!(fleet.beds[2].fate_of(id).is_allowed());
+    // What it found is as old as it is: it is refreshed with the others'.
+    let due = fleet.beds[2].engine.poll_timeout().unwrap();
+    let pause = due.since(fleet.beds[2].now).0;
+    assert!((140_000..=170_000).contains(&pause), "{pause}");
+}
+
+#[test]
+fn a_configuration_with_another_time_to_live_or_timeout_finds_it_too() {
+    let mut fleet = Fleet::new(1, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    let mut other = config(&remote());
+    other["providers"][0]["keys"]["remote"]["cache_ttl_secs"] = json!(100);
+    other["providers"][0]["keys"]["remote"]["timeout_ms"] = json!(999);
+    fleet.join(&other);
+    assert_eq!(fleet.fetches(), []);
+    fleet.everybody_knows(1);
+}
+
+#[test]
+fn the_lease_of_a_worker_that_died_ends() {
+    let mut fleet = Fleet::new(3, &config(&remote()));
+    let (dead, _) = fleet.fetch();
+    assert_eq!(dead, 0);
+    fleet.beds.remove(0);
+    let id = fleet.beds[1].get(&good(1)).waits();
+    fleet.advance(5_999);
+    assert_eq!(fleet.fetches(), []);
+    assert_eq!(fleet.beds[1].fate_of(id), Fate::Denied("jwks_unavailable"));
+    fleet.advance(1);
+    // The bells are those of before, which is as if all news were lost.
+    fleet.common.borrow_mut().rung.clear();
+    fleet.serve_keys(&[1]);
+    fleet.common.borrow_mut().rung.clear();
+    assert_eq!(fleet.fetches(), []);
+}
+
+#[test]
+fn news_that_are_lost_are_found_when_the_time_comes() {
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    let (worker, fetch) = fleet.fetch();
+    let other = 1 - worker;
+    let body = jwks(&[1]).to_string();
+    let bed = &mut fleet.beds[worker];
+    bed.engine.handle_answer(
+        fetch.id,
+        FetchAnswer::response(200, body.as_bytes()),
+        bed.now,
+    );
+    fleet.common.borrow_mut().rung.clear();
+    let id = fleet.beds[other].get(&good(1)).waits();
+    let due = fleet.beds[other].engine.poll_timeout().unwrap();
+    assert!(due.since(fleet.beds[other].now).0 <= 6_000);
+    fleet.advance(5_000);
+    assert_eq!(
+        fleet.beds[other].fate_of(id),
+        Fate::Denied("jwks_unavailable")
+    );
+    fleet.advance(1_000);
+    assert_eq!(fleet.fetches(), []);
+    assert!(fleet.beds[other].get(&good(1)).is_allowed());
+}
+
+#[test]
+fn failures_are_shared_and_so_are_their_pauses() {
+    let mut fleet = Fleet::new(4, &config(&remote()));
+    let ids: Vec<_> = fleet
+        .beds
+        .iter_mut()
+        .map(|bed| bed.get(&good(1)).waits())
+        .collect();
+    let mut tries = 0;
+    for _ in 0..70 {
+        fleet.advance(1_000);
+        for (worker, fetch) in fleet.fetches() {
+            tries += 1;
+            fleet.answer(worker, &fetch, FetchAnswer::NoResponse);
+        }
+    }
+    assert!((5..=8).contains(&tries), "{tries} tries in 70 seconds");
+    for (bed, id) in fleet.beds.iter_mut().zip(ids) {
+        assert_eq!(bed.fate_of(id), Fate::Denied("jwks_unavailable"));
+        assert_eq!(bed.get(&good(1)), Fate::Denied("jwks_unavailable"));
+    }
+    fleet.advance(60_000);
+    fleet.serve_keys(&[1]);
+    fleet.advance(60_000);
+    assert_eq!(fleet.fetches(), []);
+    fleet.everybody_knows(1);
+}
+
+#[test]
+fn staleness_is_told_once_for_all() {
+    let mut fleet = Fleet::new(4, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    for _ in 0..100 {
+        fleet.advance(10_000);
+        for (worker, fetch) in fleet.fetches() {
+            fleet.answer(worker, &fetch, FetchAnswer::response(500, &b""[..]));
+        }
+    }
+    let told: Vec<_> = fleet.beds.iter_mut().flat_map(Bed::events).collect();
+    let stale = told.iter().filter(|line| line.contains("stay in use"));
+    assert_eq!(stale.count(), 1, "{told:#?}");
+}
+
+#[test]
+fn made_up_kids_cost_all_workers_together_one_fetch_for_each_pause() {
+    let mut fleet = Fleet::new(4, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    let mut fetches = Vec::new();
+    for second in 0..600 {
+        fleet.advance(100);
+        for bed in &mut fleet.beds {
+            let made_up = sign(
+                9,
+                &json!({ "alg": "EdDSA", "kid": std::format!("x{second}") }),
+                &claims(&json!({})),
+            );
+            bed.get(&made_up);
+        }
+        for (worker, fetch) in fleet.fetches() {
+            fetches.push(second / 10);
+            let body = jwks(&[1]).to_string();
+            let answer = FetchAnswer::response(200, body.as_bytes());
+            fleet.answer(worker, &fetch, answer);
+        }
+        for bed in &mut fleet.beds {
+            let fates = bed.fates();
+            assert!(
+                fates
+                    .iter()
+                    .all(|(_, fate)| *fate == Fate::Denied("key_not_found"))
+            );
+        }
+    }
+    assert_eq!(fetches, [0, 1, 3, 7, 15, 31]);
+    fleet.everybody_knows(1);
+    // When a key really is new, the pauses begin anew.
+    fleet.advance(60_000);
+    let id = fleet.beds[0].get(&good(2)).waits();
+    fleet.serve_keys(&[1, 2]);
+    assert!(fleet.beds[0].fate_of(id).is_allowed());
+    fleet.everybody_knows(2);
+    fleet.advance(1_000);
+    let id = fleet.beds[3].get(&good(3)).waits();
+    fleet.serve_keys(&[3]);
+    assert!(fleet.beds[3].fate_of(id).is_allowed());
+}
+
+#[test]
+fn a_worker_that_missed_a_rotation_asks_the_others_before_the_source() {
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    fleet.advance(2_000);
+    let id = fleet.beds[0].get(&good(2)).waits();
+    let (worker, fetch) = fleet.fetch();
+    let body = jwks(&[2]).to_string();
+    let bed = &mut fleet.beds[worker];
+    bed.engine.handle_answer(
+        fetch.id,
+        FetchAnswer::response(200, body.as_bytes()),
+        bed.now,
+    );
+    assert!(bed.fate_of(id).is_allowed());
+    fleet.common.borrow_mut().rung.clear();
+    let id = fleet.beds[1].get(&good(2)).waits();
+    assert_eq!(fleet.fetches(), []);
+    assert!(fleet.beds[1].fate_of(id).is_allowed());
+}
+
+#[test]
+fn a_source_that_did_not_change_is_not_sent_again() {
+    let mut config = config(&remote());
+    config["providers"][0]["keys"]["remote"]["cache_ttl_secs"] = Value::Null;
+    let mut fleet = Fleet::new(2, &config);
+    let fresh = |etag: Option<&str>, max_age| Freshness {
+        etag: etag.map(String::from),
+        max_age_secs: max_age,
+        retry_after_secs: None,
+    };
+    let body = jwks(&[1]).to_string();
+    let first = FetchAnswer::response(200, body.as_bytes());
+    let (worker, fetch) = fleet.fetch();
+    assert_eq!(fetch.if_none_match, None);
+    let headers = fresh(Some("\"one\""), Some(100));
+    fleet.answer(worker, &fetch, first.with_freshness(headers));
+    fleet.advance(100_000);
+    let (worker, fetch) = fleet.fetch();
+    assert_eq!(fetch.if_none_match.as_deref(), Some("\"one\""));
+    let unchanged = FetchAnswer::response(304, &b""[..]);
+    fleet.answer(
+        worker,
+        &fetch,
+        unchanged.with_freshness(fresh(None, Some(1_000))),
+    );
+    assert!(fleet.beds[worker].events().contains(&String::from(
+        "no change of the keys from https://idp.example.com/jwks"
+    )));
+    fleet.advance(700_000);
+    assert_eq!(fleet.fetches(), []);
+    fleet.everybody_knows(1);
+    fleet.advance(300_000);
+    let (worker, fetch) = fleet.fetch();
+    assert_eq!(fetch.if_none_match.as_deref(), Some("\"one\""));
+    // A source that says so without being asked has nothing to say.
+    fleet.answer(worker, &fetch, FetchAnswer::response(500, &b""[..]));
+    fleet.advance(2_000);
+    let (worker, fetch) = fleet.fetch();
+    let other = jwks(&[2]).to_string();
+    fleet.answer(worker, &fetch, FetchAnswer::response(200, other.as_bytes()));
+    fleet.advance(300_000);
+    let (worker, fetch) = fleet.fetch();
+    assert_eq!(fetch.if_none_match, None);
+    fleet.answer(worker, &fetch, FetchAnswer::response(304, &b""[..]));
+    let told = fleet.beds[worker].events();
+    assert!(
+        told.iter().any(|line| line.contains("status 304")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_source_may_ask_for_a_pause_within_bounds() {
+    for (asked, least, most) in [
+        (None, 900, 1_000),
+        (Some(20), 20_000, 20_000),
+        (Some(u64::MAX), 300_000, 300_000),
+        (Some(0), 900, 1_000),
+    ] {
+        let mut fleet = Fleet::new(2, &config(&remote()));
+        let busy = FetchAnswer::response(429, &b""[..]).with_freshness(Freshness {
+            retry_after_secs: asked,
+            ..Freshness::default()
+        });
+        fleet.serve(busy);
+        assert_eq!(fleet.fetches(), []);
+        for bed in &fleet.beds {
+            let pause = bed.engine.poll_timeout().unwrap().since(bed.now).0;
+            assert!((least..=most).contains(&pause), "{asked:?}: {pause}");
+        }
+    }
+}
+
+#[test]
+fn what_a_source_says_about_its_freshness_is_bounded_and_the_policy_comes_first() {
+    for (policy, max_age, expected) in [
+        (None, None, 300),
+        (None, Some(120), 120),
+        (None, Some(0), 60),
+        (None, Some(u64::MAX), 3_600),
+        (Some(30), Some(120), 30),
+    ] {
+        let mut config = config(&remote());
+        config["providers"][0]["keys"]["remote"]["cache_ttl_secs"] = json!(policy);
+        let mut fleet = Fleet::new(2, &config);
+        let body = jwks(&[1]).to_string();
+        let answer = FetchAnswer::response(200, body.as_bytes());
+        fleet.serve(answer.with_freshness(Freshness {
+            max_age_secs: max_age,
+            ..Freshness::default()
+        }));
+        for bed in &fleet.beds {
+            let pause = bed.engine.poll_timeout().unwrap().since(bed.now).0;
+            let bounds = expected * 800..=expected * 900;
+            assert!(bounds.contains(&pause), "{policy:?} {max_age:?}: {pause}");
+        }
+    }
+}
+
+#[test]
+fn what_another_program_writes_there_is_not_believed() {
+    let spoil = |fleet: &Fleet, kind: &str, value: &[u8]| {
+        let mut common = fleet.common.borrow_mut();
+        let mut spoilt = 0;
+        for (key, (stored, number)) in &mut common.values {
+            if key.contains(kind) {
+                *stored = value.to_vec();
+                *number += 1_000;
+                spoilt += 1;
+            }
+        }
+        assert_eq!(spoilt, 1);
+    };
+    let config = config(&remote());
+    for value in [
+        &b""[..],
+        b"{}",
+        b"[",
+        b"{\"published\":1}",
+        b"\xff",
+        b"{\"x\":{}}",
+    ] {
+        let mut fleet = Fleet::new(2, &config);
+        fleet.serve_keys(&[1]);
+        spoil(&fleet, "source", value);
+        fleet.everybody_knows(1);
+        fleet.join(&config);
+        fleet.serve_keys(&[1]);
+        fleet.everybody_knows(1);
+    }
+    // Keys that the record does not speak of are nobody's.
+    let mut fleet = Fleet::new(2, &config);
+    fleet.serve_keys(&[1]);
+    spoil(&fleet, "content", jwks(&[9]).to_string().as_bytes());
+    fleet.join(&config);
+    let id = fleet.beds[2].get(&good(9)).waits();
+    let body = jwks(&[1]).to_string();
+    fleet.serve(FetchAnswer::response(200, body.as_bytes()));
+    assert_eq!(fleet.beds[2].fate_of(id), Fate::Denied("key_not_found"));
+    fleet.everybody_knows(1);
+}
+
+#[test]
+fn a_store_that_fails_leaves_every_worker_on_its_own() {
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    fleet.common.borrow_mut().fails = true;
+    let fetches = fleet.fetches();
+    assert_eq!(fetches.len(), 2);
+    let body = jwks(&[1]).to_string();
+    for (worker, fetch) in &fetches {
+        let answer = FetchAnswer::response(200, body.as_bytes());
+        fleet.answer(*worker, fetch, answer);
+    }
+    fleet.everybody_knows(1);
+    // Once it works the first refresh is shared.
+    fleet.common.borrow_mut().fails = false;
+    fleet.advance(280_000);
+    fleet.serve_keys(&[2]);
+    fleet.everybody_knows(2);
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_keep_old_keys_for_longer() {
+    let mut fleet = Fleet::new(3, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    let back = Timestamp::from_seconds(START - 1_000_000);
+    for bed in &mut fleet.beds {
+        bed.now = back;
+        bed.engine.handle_timeout(back);
+    }
+    fleet.serve_keys(&[2]);
+    fleet.everybody_knows(2);
+    for bed in &fleet.beds {
+        let pause = bed.engine.poll_timeout().unwrap().since(bed.now).0;
+        assert!((240_000..=270_000).contains(&pause), "{pause}");
+    }
+    // A lease, a failure and a pause from before do not bind anybody.
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    let _lost = fleet.fetch();
+    for bed in &mut fleet.beds {
+        bed.now = back;
+        bed.engine.handle_timeout(back);
+    }
+    let (worker, fetch) = fleet.fetch();
+    assert_eq!(worker, 1, "the first one still waits for its answer");
+    fleet.answer(
+        worker,
+        &fetch,
+        FetchAnswer::response(200, jwks(&[1]).to_string().as_bytes()),
+    );
+    assert!(fleet.beds[1].get(&good(1)).is_allowed());
+}
+
+#[test]
+fn two_sources_at_one_place_share_it() {
+    let mut policy = config(&remote());
+    let mut second = policy["providers"][0].clone();
+    second["name"] = json!("second");
+    second["keys"]["remote"]["timeout_ms"] = json!(1234);
+    policy["providers"].as_array_mut().unwrap().push(second);
+    let mut fleet = Fleet::new(2, &policy);
+    fleet.serve_keys(&[1]);
+    assert_eq!(fleet.fetches(), []);
+    fleet.everybody_knows(1);
+}
