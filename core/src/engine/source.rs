@@ -37,8 +37,12 @@ pub const MAX_AGE_BOUNDS_SECS: (u64, u64) = (60, 3_600);
 /// How long after its own timeout the proxy may still answer a fetch before it is given up.
 const ANSWER_GRACE: Millis = Millis(1_000);
 
-/// The longest that a lease can be.
-const LONGEST_LEASE: Millis = Millis(61_000);
+/// The longest that a lease can be seen to be: that of the longest timeout, with [`ANSWER_GRACE`] and [`SKEW`].
+const LONGEST_LEASE: Millis = Millis(66_000);
+
+/// How much later than now something may have happened elsewhere: every worker reads the clock once for all that it
+/// does in one go. What is later still is from before the clock was set back.
+const SKEW: Millis = Millis(5_000);
 
 /// How long to wait before a record is looked at again that others change faster than it can be read.
 const CONTENTION_PAUSE: Millis = Millis(50);
@@ -393,18 +397,22 @@ impl Source {
             if let Some(until) = record.held_by_another(me, now, now.after(LONGEST_LEASE)) {
                 return (Claim::Theirs(until), record.leave_bell(bell));
             }
-            if self.news(record, now).is_some_and(|at| at <= now) && self.is_readable(record) {
+            if self
+                .news(record, now)
+                .is_some_and(|at| at <= now.after(SKEW))
+                && self.is_readable(record)
+            {
                 return (Claim::News, false);
             }
             let retry_at = Timestamp::from_millis(record.retry_at);
-            let latest = now.after(LONGEST_RETRY_AFTER);
+            let latest = now.after(LONGEST_RETRY_AFTER).after(SKEW);
             if record.failures > 0 && now < retry_at && retry_at <= latest {
                 let is_changed = record.leave_bell(bell);
                 return (Claim::PutOff(record.clone()), is_changed);
             }
             if is_only_wanted {
                 let refetch_at = Timestamp::from_millis(record.refetch_at);
-                if now < refetch_at && refetch_at <= now.after(LONGEST_PAUSE) {
+                if now < refetch_at && refetch_at <= now.after(LONGEST_PAUSE).after(SKEW) {
                     let is_changed = record.leave_bell(bell);
                     return (Claim::TooSoon(refetch_at), is_changed);
                 }
@@ -445,8 +453,8 @@ impl Source {
         let at = Timestamp::from_millis(record.published.as_ref()?.at);
         match &self.fetched {
             None => Some(at),
-            // From before the clock was set back; what is here is no older.
-            Some(_) if at > now => None,
+            // What is here is no older.
+            Some(_) if at > now.after(SKEW) => None,
             Some(fetched) => (at > fetched.at).then_some(at),
         }
     }
@@ -491,7 +499,7 @@ impl Source {
         }
         let time_to_live = self.lifetime.with(published.max_age_secs);
         // What is from before the clock was set back is good, and to be asked for anew at once.
-        let at = match at > now {
+        let at = match at > now.after(SKEW) {
             true => Timestamp::from_millis(now.as_millis().saturating_sub(time_to_live.0)),
             false => at,
         };
@@ -674,7 +682,7 @@ impl Source {
         let began = self.began;
         let is_superseded = |record: &Record| {
             let at = record.published.as_ref().map(|it| it.at);
-            at.is_some_and(|at| began.as_millis() < at && at <= now.as_millis())
+            at.is_some_and(|at| began.as_millis() < at && at <= now.after(SKEW).as_millis())
         };
         let before = commons.read(self.topic);
         let is_new = before

@@ -109,7 +109,7 @@ impl<'s> Bed<'s> {
                 self.now = self.now.after(due);
                 self.engine.handle_timeout(self.now);
             }
-            if let Some((decided, decision)) = self.engine.poll_decision() {
+            if let Some((decided, decision)) = self.engine.poll_decision(self.now) {
                 assert_eq!(decided, id, "only one request waits");
                 return decision;
             }

@@ -21,5 +21,6 @@ mod possession;
 mod revocation;
 mod rotation;
 mod scene;
+mod sharing;
 mod token_sources;
 mod waiting;

@@ -293,6 +293,20 @@ fn news_that_are_lost_are_found_when_the_time_comes() {
 }
 
 #[test]
+fn a_worker_that_read_the_clock_a_little_earlier_believes_the_others() {
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    fleet.beds[0].now = fleet.beds[0].now.after(Millis(30));
+    let (worker, fetch) = {
+        let bed = &mut fleet.beds[0];
+        (0, bed.engine.poll_fetch(bed.now).unwrap())
+    };
+    let body = jwks(&[1]).to_string();
+    fleet.answer(worker, &fetch, FetchAnswer::response(200, body.as_bytes()));
+    assert_eq!(fleet.fetches(), []);
+    fleet.everybody_knows(1);
+}
+
+#[test]
 fn failures_are_shared_and_so_are_their_pauses() {
     let mut fleet = Fleet::new(4, &config(&remote()));
     let ids: Vec<_> = fleet

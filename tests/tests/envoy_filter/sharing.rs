@@ -1,0 +1,264 @@
+//! Keys that one worker fetches for all of a process.
+
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nexus_tests::{
+    envoy::{self, Config, Envoy},
+    eventually,
+    http::Request,
+    jwks_server::{Answer, Behaviour, JwksServer},
+    keys::{self, Algorithm, Key},
+    upstream::Upstream,
+};
+use serde_json::{Value, json};
+
+use crate::scene::{Health, assert_denied, assert_passes, compiled, fetches, token};
+
+const WORKERS: u32 = 8;
+const PROVIDERS: usize = 20;
+const LONG: Duration = Duration::from_secs(20);
+
+fn issuer(number: usize) -> String {
+    format!("https://idp-{number}.example.com")
+}
+
+fn path(number: usize) -> String {
+    format!("/{number}/jwks.json")
+}
+
+/// A policy of that many providers, each with a JWKS of its own on one server.
+fn policy(jwks: &JwksServer, providers: usize) -> Value {
+    let named = |number: usize| {
+        let provider = json!({
+            "issuer": issuer(number), "audience": "orders",
+            "jwks_url": format!("http://{}{}", jwks.authority(), path(number)),
+        });
+        (format!("idp-{number}"), provider)
+    };
+    let providers: BTreeMap<String, Value> = (0..providers).map(named).collect();
+    let names: Vec<&String> = providers.keys().collect();
+    json!({
+        "apps": [{
+            "slug": "app", "gateway_path": "/",
+            "default_policy": {"auth": {"auth_type": "jwt", "providers": names}},
+        }],
+        "providers": providers,
+    })
+}
+
+fn request(number: usize, key: &Key) -> Request {
+    let token = token().claim("iss", issuer(number));
+    Request::get("/").bearer(token.sign(key, Algorithm::RS256))
+}
+
+fn serve(jwks: &JwksServer, key: &Key) {
+    let answer = Answer::ok(keys::jwks([key.public_jwk()]));
+    let paths: Vec<String> = (0..PROVIDERS).map(path).collect();
+    jwks.answer_paths(paths.iter().map(|path| (path.as_str(), answer.clone())));
+}
+
+fn counts(jwks: &JwksServer) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for request in jwks.requests() {
+        *counts.entry(request.path).or_default() += 1;
+    }
+    counts
+}
+
+/// Every worker has requests that wait for every provider; each provider is asked once, and everybody passes
+/// as soon as one worker has its keys.
+#[test]
+fn one_fetch_serves_eight_workers() {
+    let key = keys::rsa().with_kid("key");
+    let upstream = Upstream::start();
+    envoy::for_oldest_and_newest(|version| {
+        let jwks = JwksServer::start("");
+        jwks.behave(Behaviour::Hold);
+        let config = Config::new(upstream.addr())
+            .filter(compiled(&policy(&jwks, PROVIDERS)))
+            .cluster(&jwks.authority(), jwks.addr())
+            .concurrency(WORKERS);
+        let mut envoy = Envoy::start(version, &config);
+        let health = Health::of(&envoy);
+        let requests: Vec<Request> = (0..PROVIDERS).map(|number| request(number, &key)).collect();
+        let waiting = PROVIDERS * 4;
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                for request in &requests {
+                    // A connection of its own, so that all workers have some.
+                    let mut client = envoy.client();
+                    scope.spawn(move || assert_passes(&mut client, request, "it waited"));
+                }
+            }
+            envoy.wait_for_stats("jwks_cache", LONG, |stats| {
+                stats.value("wasmcustom.nexus.jwks_cache.miss") == waiting as u64
+            });
+            assert!(jwks.wait_for_requests(PROVIDERS, LONG));
+            serve(&jwks, &key);
+        });
+        // Whoever did not ask so far has the keys as well.
+        for request in &requests {
+            for _ in 0..4 {
+                assert_passes(&mut envoy.client(), request, "the keys are there");
+            }
+        }
+        let counts = counts(&jwks);
+        assert_eq!(counts.len(), PROVIDERS);
+        assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+        assert_eq!(fetches(&envoy.stats(), "success"), PROVIDERS as u64);
+        health.assert_unharmed(&mut envoy);
+    });
+}
+
+/// The first token with a new key is good at once, whichever worker gets it, and so is every other; a key that
+/// was withdrawn is refused by all of them. It takes one fetch.
+#[test]
+fn a_rotation_is_known_to_all_workers_at_once() {
+    let (old, new) = (
+        keys::rsa().with_kid("old"),
+        keys::other_rsa().with_kid("new"),
+    );
+    let upstream = Upstream::start();
+    envoy::for_oldest_and_newest(|version| {
+        let jwks = JwksServer::start("");
+        serve(&jwks, &old);
+        let config = Config::new(upstream.addr())
+            .filter(compiled(&policy(&jwks, 1)))
+            .cluster(&jwks.authority(), jwks.addr())
+            .concurrency(WORKERS);
+        let mut envoy = Envoy::start(version, &config);
+        let health = Health::of(&envoy);
+        let (old, new) = (request(0, &old), request(0, &new));
+        for _ in 0..32 {
+            assert_passes(&mut envoy.client(), &old, "the first key");
+        }
+        serve(&jwks, &keys::other_rsa().with_kid("new"));
+        assert_passes(&mut envoy.client(), &new, "the first with the new key");
+        // News travel from worker to worker without being waited for.
+        thread::sleep(Duration::from_millis(200));
+        for _ in 0..32 {
+            assert_passes(&mut envoy.client(), &new, "the new key");
+            assert_denied(&envoy.client().send(&old), "key_not_found", "withdrawn");
+        }
+        assert_eq!(jwks.count(), 2);
+        health.assert_unharmed(&mut envoy);
+    });
+}
+
+/// Made-up `kid`s at all workers together cost the source a fetch for each pause, which grow.
+#[test]
+fn a_flood_of_made_up_kids_is_one_trickle_of_fetches() {
+    let key = keys::rsa().with_kid("key");
+    let upstream = Upstream::start();
+    envoy::for_oldest_and_newest(|version| {
+        let jwks = JwksServer::start("");
+        serve(&jwks, &key);
+        let config = Config::new(upstream.addr())
+            .filter(compiled(&policy(&jwks, 1)))
+            .cluster(&jwks.authority(), jwks.addr())
+            .concurrency(WORKERS);
+        let mut envoy = Envoy::start(version, &config);
+        let health = Health::of(&envoy);
+        let good = request(0, &key);
+        assert_passes(&mut envoy.client(), &good, "the key");
+        let began = Instant::now();
+        let mut sent = 0;
+        while began.elapsed() < Duration::from_millis(6_500) {
+            thread::scope(|scope| {
+                for client in 0..WORKERS {
+                    let made_up = keys::rsa().with_kid(&format!("{sent}-{client}"));
+                    let request = request(0, &made_up);
+                    let mut client = envoy.client();
+                    scope.spawn(move || {
+                        assert_denied(&client.send(&request), "key_not_found", "made up");
+                    });
+                }
+            });
+            assert_passes(&mut envoy.client(), &good, "in the flood");
+            sent += 1;
+        }
+        // At the start, and 0, 1 and 3 seconds after the flood began; the next would be at 7 seconds.
+        assert_eq!(jwks.count(), 4, "for {sent} times {WORKERS} requests");
+        health.assert_unharmed(&mut envoy);
+    });
+}
+
+/// A source that fails is asked by one worker, and staleness is told once for all of them.
+#[test]
+fn an_outage_is_one_workers_business() {
+    let key = keys::rsa().with_kid("key");
+    let upstream = Upstream::start();
+    envoy::for_oldest_and_newest(|version| {
+        let jwks = JwksServer::start("");
+        serve(&jwks, &key);
+        let config = Config::new(upstream.addr())
+            .filter(compiled(&policy(&jwks, 1)))
+            .cluster(&jwks.authority(), jwks.addr())
+            .host_env("GATEWAY_JWKS__CACHE_TTL_SECS", "2")
+            .concurrency(WORKERS);
+        let mut envoy = Envoy::start(version, &config);
+        let health = Health::of(&envoy);
+        let good = request(0, &key);
+        assert_passes(&mut envoy.client(), &good, "the key");
+        jwks.answer(Answer::status(500));
+        let before = jwks.count();
+        let is_stale =
+            |envoy: &Envoy| envoy.stats().value("wasmcustom.nexus.jwks_cache.stale") == 1;
+        assert!(eventually(LONG, || is_stale(&envoy)));
+        thread::sleep(Duration::from_millis(3_000));
+        for _ in 0..32 {
+            assert_passes(&mut envoy.client(), &good, "with what was good");
+        }
+        assert!(is_stale(&envoy));
+        let asked = jwks.count() - before;
+        assert!((2..=6).contains(&asked), "asked {asked} times");
+        let log = envoy.log();
+        assert_eq!(log.matches("stay in use").count(), 1, "{log}");
+        health.assert_unharmed(&mut envoy);
+    });
+}
+
+/// What a source says about its freshness counts, and what did not change is not sent again.
+#[test]
+fn entity_tags_and_pauses_are_honoured() {
+    let key = keys::rsa().with_kid("key");
+    let upstream = Upstream::start();
+    envoy::for_oldest_and_newest(|version| {
+        let jwks = JwksServer::start("");
+        jwks.answer(Answer::ok(keys::jwks([key.public_jwk()])).header("etag", "\"one\""));
+        let config = Config::new(upstream.addr())
+            .filter(compiled(&policy(&jwks, 1)))
+            .cluster(&jwks.authority(), jwks.addr())
+            .host_env("GATEWAY_JWKS__CACHE_TTL_SECS", "2")
+            .concurrency(2);
+        let mut envoy = Envoy::start(version, &config);
+        let health = Health::of(&envoy);
+        let good = request(0, &key);
+        assert_passes(&mut envoy.client(), &good, "the key");
+        jwks.answer(Answer::status(304).header("etag", "\"one\""));
+        let unchanged = |envoy: &Envoy| fetches(&envoy.stats(), "unchanged");
+        assert!(eventually(LONG, || unchanged(&envoy) >= 2));
+        for request in jwks.requests().iter().skip(1) {
+            assert_eq!(
+                request.headers.text("if-none-match").as_deref(),
+                Some("\"one\"")
+            );
+        }
+        assert_passes(&mut envoy.client(), &good, "unchanged");
+        assert_eq!(fetches(&envoy.stats(), "status"), 0);
+        // Left alone for as long as it asks.
+        jwks.answer(Answer::status(429).header("retry-after", "6"));
+        let before = jwks.count();
+        assert!(eventually(LONG, || fetches(&envoy.stats(), "status") == 1));
+        thread::sleep(Duration::from_secs(5));
+        assert_eq!(jwks.count(), before + 1);
+        assert_passes(&mut envoy.client(), &good, "while it is left alone");
+        jwks.serve(keys::jwks([key.public_jwk()]));
+        assert!(jwks.wait_for_requests(before + 2, LONG));
+        health.assert_unharmed(&mut envoy);
+    });
+}
