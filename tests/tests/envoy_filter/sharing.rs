@@ -36,6 +36,7 @@ fn policy(jwks: &JwksServer, providers: usize) -> Value {
         let provider = json!({
             "issuer": issuer(number), "audience": "orders",
             "jwks_url": format!("http://{}{}", jwks.authority(), path(number)),
+            "jwks_timeout_ms": 60_000,
         });
         (format!("idp-{number}"), provider)
     };
