@@ -372,7 +372,7 @@ pub struct Provider {
     #[schemars(range(min = 1, max = MAX_JWKS_TIMEOUT_MS), extend("default" = DEFAULT_JWKS_TIMEOUT_MS))]
     pub jwks_timeout_ms: Option<u64>,
     /// How long keys from `jwks_url` are fresh, in seconds. When left out, the proxy's environment variable
-    /// `GATEWAY_JWKS__CACHE_TTL_SECS` says, else 300.
+    /// `GATEWAY_JWKS__CACHE_TTL_SECS` says, else `Cache-Control: max-age` of the answer, within 60 and 3600, else 300.
     #[schemars(range(min = 1, max = MAX_JWKS_CACHE_TTL_SECS))]
     pub jwks_cache_ttl_secs: Option<u64>,
     /// How long keys stay in use beyond their freshness while `jwks_url` fails, in seconds; 0 is not at all.

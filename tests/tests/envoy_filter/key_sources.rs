@@ -29,6 +29,8 @@ struct Failing {
     /// The name of its provider and its app.
     name: &'static str,
     server: JwksServer,
+    /// What it does; `None` when it refuses connections.
+    behaviour: Option<Behaviour>,
     /// What the counter of fetches calls it.
     outcome: &'static str,
     /// What its requests are answered.
@@ -38,10 +40,11 @@ struct Failing {
 fn failing() -> Vec<Failing> {
     let row = |name, outcome, denial, behaviour| {
         let server = JwksServer::start("");
-        server.behave(behaviour);
+        server.behave(behaviour.clone());
         Failing {
             name,
             server,
+            behaviour: Some(behaviour),
             outcome,
             denial,
         }
@@ -56,6 +59,7 @@ fn failing() -> Vec<Failing> {
     let refused = Failing {
         name: "refused",
         server: JwksServer::start_down(""),
+        behaviour: None,
         // Envoy answers in the place of a server that it cannot reach.
         outcome: "status",
         denial: "jwks_unavailable",
@@ -72,6 +76,11 @@ fn failing() -> Vec<Failing> {
         unavailable("error", "status", Behaviour::Answer(Answer::status(500))),
         unavailable("redirect", "status", Behaviour::Answer(redirect)),
         unavailable(
+            "busy",
+            "status",
+            Behaviour::Answer(Answer::status(429).header("retry-after", "1")),
+        ),
+        unavailable(
             "accepted",
             "status",
             Behaviour::Answer(Answer {
@@ -85,6 +94,7 @@ fn failing() -> Vec<Failing> {
         unavailable("cut", "invalid", ok(&published[..published.len() / 2])),
         unavailable("deep", "invalid", ok(&"[".repeat(100_000))),
         unavailable("large", "invalid", ok(&large)),
+        unavailable("huge", "invalid", ok(&" ".repeat(10 << 20))),
         row(
             "no-keys",
             "no_usable_key",
@@ -151,6 +161,106 @@ fn requests_are_denied_in_bounded_time_while_keys_are_missing_and_pass_when_they
                 .all(|it| it.path == "/.well-known/jwks.json"),
             "no redirection is followed"
         );
+        health.assert_unharmed(&mut envoy);
+    });
+}
+
+/// Whatever becomes of a server, the keys that it gave stay in use: none of that lets anybody else in, and none keeps
+/// out the holder of a token whose key is known.
+#[test]
+fn no_misbehaviour_of_a_server_does_away_with_the_keys_that_it_gave() {
+    let stranger = keys::other_rsa().with_kid("stranger");
+    envoy::for_oldest_and_newest(|version| {
+        let upstream = Upstream::start();
+        let failing = failing();
+        for row in &failing {
+            row.server.serve(keys::jwks([key().public_jwk()]));
+            row.server.up();
+        }
+        let config = config(&upstream, &failing).host_env("GATEWAY_JWKS__CACHE_TTL_SECS", "2");
+        let mut envoy = Envoy::start(version, &config);
+        let health = Health::of(&envoy);
+        let mut client = envoy.client();
+        for row in &failing {
+            assert_passes(&mut client, &request(row.name), row.name);
+        }
+        for row in &failing {
+            match &row.behaviour {
+                Some(behaviour) => row.server.behave(behaviour.clone()),
+                None => row.server.down(),
+            }
+        }
+        let stale = |envoy: &Envoy| envoy.stats().value("wasmcustom.nexus.jwks_cache.stale");
+        let all = failing.len() as u64;
+        assert!(
+            eventually(Duration::from_secs(30), || stale(&envoy) == all),
+            "{} of {all} are stale",
+            stale(&envoy)
+        );
+        for row in &failing {
+            let expected = format!("no keys from {}", row.server.url());
+            assert!(envoy.wait_for_log(&expected, SLACK), "{expected}");
+            assert_passes(&mut client, &request(row.name), row.name);
+            let unknown = Token::new(&issuer(row.name)).sign(&stranger, Algorithm::RS256);
+            let response = client.send(&Request::get(format!("/{}", row.name)).bearer(unknown));
+            assert_denied(&response, "key_not_found", row.name);
+        }
+        assert_eq!(stale(&envoy), all, "told once for each");
+        health.assert_unharmed(&mut envoy);
+    });
+}
+
+/// What is odd about a set and does no harm: its good keys are used, the others named.
+#[test]
+fn good_keys_of_an_odd_set_are_used() {
+    let good = key().public_jwk();
+    let other = keys::other_rsa().with_kid("other").public_jwk();
+    let private = json!({"kty": "oct", "kid": "secret", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQ"});
+    let same_kid = keys::other_rsa()
+        .with_kid(key().kid().expect("a kid"))
+        .public_jwk();
+    let many: Vec<Value> = (0..10_000)
+        .map(|n| json!({"kty": "x", "kid": n.to_string()}))
+        .collect();
+    let first = [vec![good.clone()], many].concat();
+    let html = Answer::ok(keys::jwks([good.clone()])).header("content-type", "text/html");
+    let rows = [
+        (
+            "duplicate",
+            Answer::ok(keys::jwks([same_kid, good.clone()])),
+        ),
+        (
+            "secret-beside",
+            Answer::ok(keys::jwks([private, good.clone()])),
+        ),
+        ("ten-thousand", Answer::ok(keys::jwks(first))),
+        ("content-type", html),
+        ("two", Answer::ok(keys::jwks([other, good]))),
+    ];
+    envoy::for_oldest_and_newest(|version| {
+        let upstream = Upstream::start();
+        let sources: Vec<Failing> = rows
+            .iter()
+            .map(|(name, answer)| {
+                let server = JwksServer::start("");
+                server.answer(answer.clone());
+                Failing {
+                    name,
+                    server,
+                    behaviour: None,
+                    outcome: "success",
+                    denial: "",
+                }
+            })
+            .collect();
+        let mut envoy = Envoy::start(version, &config(&upstream, &sources));
+        let health = Health::of(&envoy);
+        let mut client = envoy.client();
+        for row in &sources {
+            assert_passes(&mut client, &request(row.name), row.name);
+        }
+        let log = envoy.log();
+        assert!(!log.contains("c2VjcmV0"), "key material is in the log");
         health.assert_unharmed(&mut envoy);
     });
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -262,4 +263,84 @@ fn entity_tags_and_pauses_are_honoured() {
         assert!(jwks.wait_for_requests(before + 2, LONG));
         health.assert_unharmed(&mut envoy);
     });
+}
+
+/// A new configuration takes effect without a restart. It finds the keys of the old one; only what is new in it is
+/// fetched, and what it does not name any more is of no use.
+#[test]
+fn an_update_of_the_configuration_keeps_the_keys_of_what_it_still_names() {
+    let key = keys::rsa().with_kid("key");
+    let upstream = Upstream::start();
+    envoy::for_oldest_and_newest(|version| {
+        let jwks = JwksServer::start("");
+        serve(&jwks, &key);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("listeners.json");
+        let config = Config::new(upstream.addr())
+            .filter(compiled(&policy(&jwks, 2)))
+            .cluster(&jwks.authority(), jwks.addr())
+            .concurrency(4)
+            .edit({
+                let file = file.clone();
+                move |bootstrap| listeners_from(bootstrap, &file)
+            });
+        let mut envoy = Envoy::start(version, &config);
+        let requests = [0, 1, 2].map(|number| request(number, &key));
+        for request in &requests[..2] {
+            assert_passes(&mut envoy.client(), request, "before");
+        }
+        let unknown = envoy.client().send(&requests[2]);
+        assert_denied(&unknown, "issuer_unknown", "before");
+        // Issuer 0 leaves, issuer 2 comes.
+        let mut updated = policy(&jwks, 3);
+        let apps = &mut updated["apps"][0]["default_policy"]["auth"]["providers"];
+        *apps = json!(["idp-1", "idp-2"]);
+        updated["providers"]
+            .as_object_mut()
+            .expect("providers")
+            .remove("idp-0");
+        let listeners = std::fs::read_to_string(&file).expect("reading the listeners");
+        let mut listeners: Value = serde_json::from_str(&listeners).expect("JSON");
+        let filters = &mut listeners["resources"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+            ["http_filters"];
+        filters[0]["typed_config"]["config"]["configuration"]["value"] = json!(compiled(&updated));
+        write_whole(&file, &listeners);
+        assert!(eventually(LONG, || {
+            envoy.client().send(&requests[2]).status == 200
+        }));
+        for _ in 0..16 {
+            assert_passes(&mut envoy.client(), &requests[1], "still named");
+            assert_passes(&mut envoy.client(), &requests[2], "new");
+            let gone = envoy.client().send(&requests[0]);
+            assert_denied(&gone, "issuer_unknown", "not named any more");
+        }
+        let counts = counts(&jwks);
+        assert_eq!(counts.len(), 3);
+        assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+        assert!(envoy.is_alive());
+    });
+}
+
+/// Moves the listeners of a bootstrap into a file that Envoy watches.
+fn listeners_from(bootstrap: &mut Value, file: &Path) {
+    let mut listeners = bootstrap["static_resources"]["listeners"].take();
+    for listener in listeners.as_array_mut().expect("listeners") {
+        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    }
+    write_whole(file, &json!({"version_info": "1", "resources": listeners}));
+    bootstrap["static_resources"]["listeners"] = json!([]);
+    bootstrap["node"] = json!({"id": "test", "cluster": "test"});
+    bootstrap["dynamic_resources"]["lds_config"] = json!({
+        "path_config_source": {
+            "path": file,
+            "watched_directory": {"path": file.parent()},
+        },
+    });
+}
+
+/// Puts a file in its place at once: Envoy notices files that are moved there.
+fn write_whole(file: &Path, content: &Value) {
+    let written = file.with_extension("new");
+    std::fs::write(&written, content.to_string()).expect("writing a file");
+    std::fs::rename(written, file).expect("moving a file");
 }

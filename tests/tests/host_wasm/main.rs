@@ -24,11 +24,15 @@ const PATH: &str = "/jwks";
 
 /// One app at `/app`, its keys at [`URL`], fresh for 300 s and good for an hour more while the source fails.
 fn setting() -> Setting {
+    setting_with_ttl(300)
+}
+
+fn setting_with_ttl(seconds: u64) -> Setting {
     let policy = json!({
         "slug": "app", "gateway_path": "/app",
         "default_policy": {"auth": {
             "auth_type": "jwt", "issuer": ISSUER, "audience": "client",
-            "jwks_url": URL, "jwks_cache_ttl_secs": 300, "jwks_max_stale_secs": 3600, "jwks_timeout_ms": 5000,
+            "jwks_url": URL, "jwks_cache_ttl_secs": seconds, "jwks_max_stale_secs": 3600, "jwks_timeout_ms": 5000,
             "required_claims": ["sub"],
             "forward_claims_as_headers": {"sub": "X-User-Id"},
         }},
