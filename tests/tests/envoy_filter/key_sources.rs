@@ -38,7 +38,7 @@ struct Failing {
 }
 
 fn failing() -> Vec<Failing> {
-    let row = |name, outcome, denial, behaviour| {
+    let row = |name, outcome, denial, behaviour: Behaviour| {
         let server = JwksServer::start("");
         server.behave(behaviour.clone());
         Failing {

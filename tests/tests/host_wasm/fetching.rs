@@ -7,7 +7,7 @@ use nexus_tests::cases::wasm::Bed;
 
 use crate::{
     CLUSTER, FULL, NOT_FOUND, PATH, SIGNATURE, UNAVAILABLE, bed, bed_with_keys, fate, jwks, key,
-    next_key, request, send, setting, token_by,
+    next_key, request, send, setting, setting_with_ttl, token_by,
 };
 
 const MOMENT: Duration = Duration::from_millis(10);
