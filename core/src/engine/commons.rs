@@ -93,6 +93,10 @@ pub(super) struct Record {
 pub(super) struct Published {
     /// The SHA-256 digest of the content, in base64url.
     pub(super) digest: String,
+    /// The digest of what it says, however that is written.
+    pub(super) meaning: String,
+    /// When the round began that brought it, in milliseconds since the epoch.
+    pub(super) began: u64,
     /// When the source said that it holds, in milliseconds since the epoch.
     pub(super) at: u64,
     /// What the source said about its freshness, in seconds.

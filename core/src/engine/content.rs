@@ -15,7 +15,7 @@ use super::commons::Topic;
 use super::fetch::{Content, FetchAnswer, FetchFailure, Target, label};
 use crate::config::{Discovery, Remote};
 use crate::discovery::{self, KeyLocation};
-use crate::jose::{JwkSet, KeyOrigin};
+use crate::jose::{Jwk, JwkSet, KeyOrigin, Sha256Digest};
 use crate::revocation::RevocationList;
 use crate::time::{Millis, Timestamp};
 
@@ -29,7 +29,8 @@ const METADATA_TIME_TO_LIVE: Millis = Millis::from_seconds(3600);
 /// What a source has brought.
 #[derive(Debug)]
 pub(super) enum Loaded {
-    Keys(JwkSet),
+    /// A JWK set, and its text for other engines.
+    Keys(JwkSet, Vec<u8>),
     Revocations(RevocationList),
 }
 
@@ -48,20 +49,8 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Brought {
     pub(super) loaded: Loaded,
-    /// A JWK set as it was sent, for other engines to read.
-    pub(super) text: Vec<u8>,
     /// From where, in full.
     pub(super) url: String,
-}
-
-impl Brought {
-    /// What other engines are to read.
-    pub(super) fn bytes(&self) -> &[u8] {
-        match &self.loaded {
-            Loaded::Keys(_) => &self.text,
-            Loaded::Revocations(list) => list.as_bytes(),
-        }
-    }
 }
 
 /// A request that was of no use.
@@ -144,7 +133,7 @@ impl Purpose {
     pub(super) fn load(&self, text: Vec<u8>) -> Result<Loaded, FetchFailure> {
         match self.content() {
             Content::Revocations => parse_revocations(Cow::Owned(text)),
-            Content::Keys | Content::Metadata => parse_keys(&text),
+            Content::Keys | Content::Metadata => parse_keys(Cow::Owned(text)),
         }
     }
 
@@ -234,11 +223,10 @@ fn target(remote: &Remote) -> Target {
     }
 }
 
-fn brought(content: Content, url: &str, read: Result<(Loaded, Vec<u8>), FetchFailure>) -> Step {
+fn brought(content: Content, url: &str, read: Result<Loaded, FetchFailure>) -> Step {
     match read {
-        Ok((loaded, text)) => Step::Done(Brought {
+        Ok(loaded) => Step::Done(Brought {
             loaded,
-            text,
             url: url.into(),
         }),
         Err(failure) => Step::Failed(Failed {
@@ -249,21 +237,25 @@ fn brought(content: Content, url: &str, read: Result<(Loaded, Vec<u8>), FetchFai
     }
 }
 
-/// The content of an answer, and its text where that is not a part of it.
-fn read_keys(answer: FetchAnswer<'_>) -> Result<(Loaded, Vec<u8>), FetchFailure> {
-    let body = answer.body()?;
-    let keys = parse_keys(&body)?;
-    Ok((keys, body.into_owned()))
+/// A key and its name.
+fn named(key: &Jwk) -> Vec<u8> {
+    let mut named = key.thumbprint().as_bytes().to_vec();
+    named.extend(key.kid().unwrap_or_default().as_bytes());
+    named
 }
 
-fn read_revocations(answer: FetchAnswer<'_>) -> Result<(Loaded, Vec<u8>), FetchFailure> {
-    Ok((parse_revocations(answer.body()?)?, Vec::new()))
+fn read_keys(answer: FetchAnswer<'_>) -> Result<Loaded, FetchFailure> {
+    parse_keys(answer.body()?)
 }
 
-fn parse_keys(text: &[u8]) -> Result<Loaded, FetchFailure> {
-    match JwkSet::parse(text, KeyOrigin::Remote) {
+fn read_revocations(answer: FetchAnswer<'_>) -> Result<Loaded, FetchFailure> {
+    parse_revocations(answer.body()?)
+}
+
+fn parse_keys(text: Cow<'_, [u8]>) -> Result<Loaded, FetchFailure> {
+    match JwkSet::parse(&text, KeyOrigin::Remote) {
         Ok(keys) if keys.is_empty() => Err(FetchFailure::NoUsableKey),
-        Ok(keys) => Ok(Loaded::Keys(keys)),
+        Ok(keys) => Ok(Loaded::Keys(keys, text.into_owned())),
         Err(error) => Err(FetchFailure::Invalid(error)),
     }
 }
@@ -275,11 +267,32 @@ fn parse_revocations(text: Cow<'_, [u8]>) -> Result<Loaded, FetchFailure> {
 }
 
 impl Loaded {
+    /// What other engines are to read.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Keys(_, text) => text,
+            Self::Revocations(list) => list.as_bytes(),
+        }
+    }
+
+    /// A digest that two texts share which say the same: some issuers write their keys in another order each time.
+    pub(super) fn meaning(&self) -> Sha256Digest {
+        match self {
+            Self::Keys(keys, _) => {
+                let mut parts: Vec<_> = keys.keys().iter().map(named).collect();
+                parts.sort_unstable();
+                let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+                Sha256Digest::of_parts(&parts)
+            }
+            Self::Revocations(_) => Sha256Digest::of(self.bytes()),
+        }
+    }
+
     /// What is told when it was fetched from there.
     pub(super) fn event(&self, url: &str) -> Event {
         let url = label(url);
         match self {
-            Self::Keys(keys) => Event::KeysFetched {
+            Self::Keys(keys, _) => Event::KeysFetched {
                 url,
                 usable: keys.keys().len(),
                 rejected: keys
@@ -496,7 +509,7 @@ impl Discovered {
         }
     }
 
-    fn handle_keys(&mut self, url: &str, read: Result<(Loaded, Vec<u8>), FetchFailure>) -> Step {
+    fn handle_keys(&mut self, url: &str, read: Result<Loaded, FetchFailure>) -> Step {
         match brought(Content::Keys, url, read) {
             Step::Failed(failed) if !self.was_asked => {
                 self.fetched_in_vain = Some(failed);

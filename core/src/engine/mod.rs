@@ -265,6 +265,8 @@ struct Waiting {
 #[derive(Debug)]
 struct Wait {
     deadline: Timestamp,
+    /// How far away that may be.
+    longest: Millis,
     /// The sources whose answers it waits for.
     awaited: Vec<SourceIndex>,
     /// The sources that it had fetched anew because of an unknown `kid`, which it may do once for each.
@@ -297,6 +299,8 @@ pub struct Engine {
     replay: Box<dyn ReplayMemory>,
     /// What the engines of the process know about the sources.
     commons: Commons,
+    /// The latest time that was told.
+    seen: Timestamp,
     next_fetch: u64,
     /// State of a small generator that spreads the refreshes of many engines apart.
     jitter: u64,
@@ -363,6 +367,7 @@ impl Engine {
         request: &Request<'_>,
         now: Timestamp,
     ) -> Option<Decision> {
+        self.handle_clock(now);
         // A request that comes again under the same name replaces the one that waited.
         self.handle_cancelled(id);
         let rule = match self.match_rule(request) {
@@ -370,10 +375,10 @@ impl Engine {
             Ok(None) => return Some(self.decide_unmatched(request)),
             Err(denial) => return Some(Decision::denied(None, denial)),
         };
-        let deadline = match access_of(&self.apps, rule) {
+        let longest = match access_of(&self.apps, rule) {
             None => return Some(Decision::denied(Some(rule), Denial::Internal)),
             Some(Access::Tokens(plan)) if !self.bypasses(rule, request) => {
-                now.after(longest_wait(plan, &self.providers, &self.sources))
+                longest_wait(plan, &self.providers, &self.sources)
             }
             Some(_) => {
                 let edits = self.stripped(request);
@@ -381,7 +386,8 @@ impl Engine {
             }
         };
         let wait = Wait {
-            deadline,
+            deadline: now.after(longest),
+            longest,
             awaited: Vec::new(),
             refetched: Vec::new(),
             waited: false,
@@ -412,6 +418,7 @@ impl Engine {
 
     /// Takes the answer of a fetch. An answer that nobody waits for is ignored.
     pub fn handle_answer(&mut self, id: FetchId, answer: FetchAnswer<'_>, now: Timestamp) {
+        self.handle_clock(now);
         let Some(at) = self.sources.iter().position(|source| source.awaits(id)) else {
             return;
         };
@@ -420,9 +427,7 @@ impl Engine {
 
     /// Does what is due: gives up fetches without answer and requests that waited too long.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        for source in &mut self.sources {
-            source.handle_clock(now);
-        }
+        self.handle_clock(now);
         for at in 0..self.sources.len() {
             if self
                 .sources
@@ -440,8 +445,24 @@ impl Engine {
         }
     }
 
+    /// Notices a clock that was set back: nothing is fresh for longer because of that, and nobody waits for longer
+    /// than from now on.
+    fn handle_clock(&mut self, now: Timestamp) {
+        for source in &mut self.sources {
+            source.handle_clock(now);
+        }
+        if now < self.seen {
+            for waiting in self.waiting.values_mut() {
+                let latest = now.after(waiting.wait.longest);
+                waiting.wait.deadline = waiting.wait.deadline.min(latest);
+            }
+        }
+        self.seen = now;
+    }
+
     /// Takes the news that another engine of the process rang with.
     pub fn handle_news(&mut self, topic: &[u8], now: Timestamp) {
+        self.handle_clock(now);
         for at in 0..self.sources.len() {
             let jitter = self.next_jitter();
             let source = self.sources.get_mut(at);

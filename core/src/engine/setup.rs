@@ -229,6 +229,7 @@ pub(super) fn build(
         events: VecDeque::new(),
         replay: Box::new(LocalMemory::default()),
         commons: Commons::alone(),
+        seen: now,
         next_fetch: 0,
         jitter: seed,
     })

@@ -116,6 +116,8 @@ struct Fetched {
     url: String,
     etag: Option<String>,
     at: Timestamp,
+    /// Only what others fetched later than this is newer: [`at`](Self::at), until the clock is set back behind it.
+    newer_than: Timestamp,
     time_to_live: Millis,
 }
 
@@ -242,7 +244,7 @@ impl Source {
     /// The keys for a request that waits until `deadline` at most.
     pub(super) fn keys(&self, now: Timestamp, deadline: Timestamp) -> Availability<'_, JwkSet> {
         match self.usable(now) {
-            Some(Loaded::Keys(keys)) => Availability::Ready(keys),
+            Some(Loaded::Keys(keys, _)) => Availability::Ready(keys),
             Some(Loaded::Revocations(_)) => Availability::Missing,
             None => self.outlook(now, deadline),
         }
@@ -256,7 +258,7 @@ impl Source {
     ) -> Availability<'_, RevocationList> {
         match self.usable(now) {
             Some(Loaded::Revocations(list)) => Availability::Ready(list),
-            Some(Loaded::Keys(_)) => Availability::Missing,
+            Some(Loaded::Keys(..)) => Availability::Missing,
             None => self.outlook(now, deadline),
         }
     }
@@ -298,10 +300,10 @@ impl Source {
         self.refetch_at = self.refetch_at.min(now);
         self.due = now;
         self.purpose.handle_clock(now);
-        // What is fetched from now on is newer.
-        let before = Timestamp::from_millis(now.as_millis().saturating_sub(1));
-        if let Some(fetched) = &mut self.fetched {
-            fetched.at = fetched.at.min(before);
+        if let Some(fetched) = self.fetched.as_mut().filter(|fetched| fetched.at > now) {
+            fetched.at = now;
+            // Whatever others have published by the clock as it is now is newer.
+            fetched.newer_than = Timestamp::from_millis(0);
         }
         let given_up = self.given_up(now);
         match &mut self.state {
@@ -349,10 +351,7 @@ impl Source {
         }
         self.state = State::Idle;
         for _ in 0..LOOKS {
-            let record = commons.read(self.topic);
-            let was_adopted = self.adopt(&record, commons, jitter, now);
-            if was_adopted && !self.is_due(now) {
-                self.leave_bell(commons);
+            if self.look(commons, jitter, now) && !self.is_due(now) {
                 return Start::Settled;
             }
             match self.claim(commons, now) {
@@ -455,7 +454,7 @@ impl Source {
             None => Some(at),
             // What is here is no older.
             Some(_) if at > now.after(SKEW) => None,
-            Some(fetched) => (at > fetched.at).then_some(at),
+            Some(fetched) => (at > fetched.newer_than).then_some(at),
         }
     }
 
@@ -512,6 +511,7 @@ impl Source {
             url: published.url.clone(),
             etag: published.etag.clone(),
             at,
+            newer_than: at,
             time_to_live,
         });
         true
@@ -524,10 +524,15 @@ impl Source {
         self.refetch_at = Timestamp::from_millis(record.refetch_at);
     }
 
-    fn leave_bell(&self, commons: &mut Commons) {
-        if let Some(bell) = commons.bell() {
-            commons.update(self.topic, |record| ((), record.leave_bell(Some(bell))));
-        }
+    /// Takes over what is new, if there is; whether there was. What comes behind this look is rung for.
+    fn look(&mut self, commons: &mut Commons, jitter: u64, now: Timestamp) -> bool {
+        let bell = commons.bell();
+        // The bell first: what is published between the look and the bell would pass unheard.
+        let record = commons.update(self.topic, |record| {
+            let is_changed = record.leave_bell(bell);
+            (record.clone(), is_changed)
+        });
+        self.adopt(&record, commons, jitter, now)
     }
 
     /// Whether it is the one that news are about.
@@ -547,12 +552,7 @@ impl Source {
             return false;
         }
         self.state = State::Idle;
-        let record = commons.read(self.topic);
-        let was_adopted = self.adopt(&record, commons, jitter, now);
-        if was_adopted {
-            self.leave_bell(commons);
-        }
-        was_adopted
+        self.look(commons, jitter, now)
     }
 
     /// Whether the fetch `id` is the one under way.
@@ -589,16 +589,8 @@ impl Source {
                     self.take(brought, freshness, commons, jitter, now);
                 }
                 Step::Failed(failed) => {
-                    let pause = pause(self.failures, jitter).max(freshness.retry_after());
-                    let pause = pause.min(LONGEST_RETRY_AFTER);
-                    let is_telling = self.fail(&failed, pause, commons, now);
-                    events.push(failed.told(Some(pause)));
-                    if is_telling {
-                        events.push(Event::Stale {
-                            content: self.content(),
-                            url: self.label.clone(),
-                        });
-                    }
+                    let retry_after = freshness.retry_after();
+                    self.fail(failed, retry_after, commons, jitter, now, &mut events);
                 }
             }
         }
@@ -625,9 +617,10 @@ impl Source {
             url: label(&fetched.url),
         });
         fetched.at = now;
+        fetched.newer_than = now;
         fetched.time_to_live = self.lifetime.with(freshness.max_age_secs);
         fetched.etag = freshness.etag.or(fetched.etag.take());
-        self.publish(freshness.max_age_secs, None, commons, jitter, now);
+        self.publish(freshness.max_age_secs, commons, jitter, now);
     }
 
     /// Keeps what a round brought, and hands it to the other engines.
@@ -639,24 +632,23 @@ impl Source {
         jitter: u64,
         now: Timestamp,
     ) {
-        let digest = Sha256Digest::of(brought.bytes()).to_base64url();
-        let text = brought.text;
+        let digest = Sha256Digest::of(brought.loaded.bytes()).to_base64url();
         self.fetched = Some(Fetched {
             loaded: brought.loaded,
             digest,
             url: brought.url,
             etag: freshness.etag,
             at: now,
+            newer_than: now,
             time_to_live: self.lifetime.with(freshness.max_age_secs),
         });
-        self.publish(freshness.max_age_secs, Some(&text), commons, jitter, now);
+        self.publish(freshness.max_age_secs, commons, jitter, now);
     }
 
-    /// Tells the other engines what is here. `text` is that of keys which were just fetched.
+    /// Tells the other engines what is here.
     fn publish(
         &mut self,
         max_age_secs: Option<u64>,
-        text: Option<&[u8]>,
         commons: &mut Commons,
         jitter: u64,
         now: Timestamp,
@@ -664,12 +656,16 @@ impl Source {
         self.failures = 0;
         self.unusable = false;
         self.unreadable = None;
+        // The clock may have been set back while the answer was on its way.
+        let began = self.began.min(now);
         let Some(fetched) = &self.fetched else {
             return;
         };
         self.due = now.after(refresh_after(fetched.time_to_live, jitter));
         let published = Published {
             digest: fetched.digest.clone(),
+            meaning: fetched.loaded.meaning().to_base64url(),
+            began: began.as_millis(),
             at: fetched.at.as_millis(),
             max_age_secs,
             url: fetched.url.clone(),
@@ -679,33 +675,21 @@ impl Source {
             .purpose
             .location()
             .map(|(url, at)| (String::from(url), at.as_millis()));
-        let began = self.began;
-        let is_superseded = |record: &Record| {
-            let at = record.published.as_ref().map(|it| it.at);
-            at.is_some_and(|at| began.as_millis() < at && at <= now.after(SKEW).as_millis())
-        };
         let before = commons.read(self.topic);
-        let is_new = before
-            .published
-            .as_ref()
-            .is_none_or(|it| it.digest != published.digest);
-        // Somebody took this engine for dead and was faster.
-        if is_superseded(&before) {
+        if is_superseded(&before, began, now) {
+            self.give_way(commons, jitter, now);
             return;
         }
-        if let Some(text) = text.filter(|_| is_new) {
-            let content = match &fetched.loaded {
-                Loaded::Keys(_) => text,
-                Loaded::Revocations(list) => list.as_bytes(),
-            };
-            commons.put_content(self.topic, content);
+        if commons.content(self.topic, &fetched.digest).is_none() {
+            commons.put_content(self.topic, fetched.loaded.bytes());
         }
         let (me, bell) = (self.holder, commons.bell());
-        let (bells, refetch_at) = commons.update(self.topic, |record| {
-            if is_superseded(record) {
-                return ((Vec::new(), record.refetch_at), false);
+        let outcome = commons.update(self.topic, |record| {
+            if is_superseded(record, began, now) {
+                return (None, false);
             }
-            if record.published.is_some() && is_new {
+            let known = record.published.as_ref().map(|it| &it.meaning);
+            if known.is_some_and(|known| *known != published.meaning) {
                 record.refetches = 0;
                 record.refetch_at = now.after(FIRST_PAUSE).as_millis();
             }
@@ -718,42 +702,86 @@ impl Source {
             record.release(me);
             let bells = core::mem::take(&mut record.bells);
             record.leave_bell(bell);
-            ((bells, record.refetch_at), true)
+            (Some((bells, record.refetch_at)), true)
         });
-        self.refetch_at = Timestamp::from_millis(refetch_at);
-        commons.ring(&bells, self.topic);
+        match outcome {
+            Some((bells, refetch_at)) => {
+                self.refetch_at = Timestamp::from_millis(refetch_at);
+                commons.ring(&bells, self.topic);
+            }
+            None => self.give_way(commons, jitter, now),
+        }
     }
 
-    /// Takes note of a round that failed. Whether it is to be told that something stale is in use.
+    /// Takes over what another engine has fetched by a round that began later than the one which is over.
+    fn give_way(&mut self, commons: &mut Commons, jitter: u64, now: Timestamp) {
+        if let Some(fetched) = &mut self.fetched {
+            fetched.at = fetched.at.min(self.began);
+            fetched.newer_than = fetched.at;
+        }
+        self.look(commons, jitter, now);
+    }
+
+    /// Takes note of a round that failed, where no other engine has fetched meanwhile.
     fn fail(
         &mut self,
-        failed: &Failed,
-        pause: Millis,
+        failed: Failed,
+        retry_after: Millis,
         commons: &mut Commons,
+        jitter: u64,
         now: Timestamp,
-    ) -> bool {
-        let retry_at = now.after(pause);
+        events: &mut Vec<Event>,
+    ) {
         let is_stale = self
             .fetched
             .as_ref()
             .is_some_and(|fetched| fetched.at.after(fetched.time_to_live) < now);
         let unusable = failed.failure == FetchFailure::NoUsableKey;
         let (me, bell) = (self.holder, commons.bell());
-        let (record, bells, is_telling) = commons.update(self.topic, |record| {
-            record.failures = record.failures.saturating_add(1);
-            record.unusable = unusable;
-            record.retry_at = retry_at.as_millis();
-            let is_telling = is_stale && !record.stale_told;
-            record.stale_told |= is_stale;
-            record.release(me);
-            let bells = core::mem::take(&mut record.bells);
-            record.leave_bell(bell);
-            ((record.clone(), bells, is_telling), true)
-        });
-        self.take_over(&record);
-        self.due = retry_at;
-        commons.ring(&bells, self.topic);
-        is_telling
+        for _ in 0..LOOKS {
+            let outcome = commons.update(self.topic, |record| {
+                let news = self.news(record, now);
+                let latest = now.after(SKEW);
+                if news.is_some_and(|at| self.began < at && at <= latest)
+                    && self.is_readable(record)
+                {
+                    return (None, false);
+                }
+                let pause = pause(record.failures, jitter).max(retry_after);
+                let pause = pause.min(LONGEST_RETRY_AFTER);
+                record.failures = record.failures.saturating_add(1);
+                record.unusable = unusable;
+                record.retry_at = now.after(pause).as_millis();
+                let is_telling = is_stale && !record.stale_told;
+                record.stale_told |= is_stale;
+                record.release(me);
+                let bells = core::mem::take(&mut record.bells);
+                record.leave_bell(bell);
+                (Some((record.clone(), bells, pause, is_telling)), true)
+            });
+            match outcome {
+                Some((record, bells, pause, is_telling)) => {
+                    self.take_over(&record);
+                    self.due = now.after(pause);
+                    commons.ring(&bells, self.topic);
+                    events.push(failed.told(Some(pause)));
+                    if is_telling {
+                        events.push(Event::Stale {
+                            content: self.content(),
+                            url: self.label.clone(),
+                        });
+                    }
+                    return;
+                }
+                None if self.look(commons, jitter, now) => {
+                    events.push(failed.told(Some(self.due.since(now))));
+                    return;
+                }
+                None => {}
+            }
+        }
+        self.due = now.after(CONTENTION_PAUSE);
+        events.push(failed.told(Some(self.due.since(now))));
     }
 
     /// Whether the fetch under way got no answer in time; it has to be handled as one without.
@@ -769,6 +797,14 @@ impl Source {
             State::Fetching { until, .. } | State::Following { until } => until,
         }
     }
+}
+
+/// Whether what a record speaks of was brought by a round that began later than `began`: that is the newer one,
+/// whichever of them ended first.
+fn is_superseded(record: &Record, began: Timestamp, now: Timestamp) -> bool {
+    let published = record.published.as_ref();
+    let latest = now.after(SKEW).as_millis();
+    published.is_some_and(|it| began.as_millis() < it.began && it.at <= latest)
 }
 
 const fn lease(holder: u64, until: Timestamp) -> Lease {

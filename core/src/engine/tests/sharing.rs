@@ -619,3 +619,166 @@ fn two_sources_at_one_place_share_it() {
     assert_eq!(fleet.fetches(), []);
     fleet.everybody_knows(1);
 }
+
+impl Fleet {
+    /// Moves the clock, and nobody notices by itself.
+    fn move_clock(&mut self, to: impl Fn(Timestamp) -> Timestamp) {
+        for bed in &mut self.beds {
+            bed.now = to(bed.now);
+        }
+    }
+}
+
+#[test]
+fn news_are_heard_behind_a_failure_of_which_all_heard() {
+    let mut patient = config(&remote());
+    patient["providers"][0]["keys"]["remote"]["cache_ttl_secs"] = json!(3_600);
+    let mut fleet = Fleet::new(1, &config(&remote()));
+    fleet.join(&patient);
+    fleet.serve_keys(&[1]);
+    fleet.everybody_knows(1);
+    fleet.advance(280_000);
+    // The patient one hears that it failed, and is not due for long.
+    assert_eq!(fleet.serve(FetchAnswer::NoResponse), 0);
+    fleet.advance(1_000);
+    fleet.serve_keys(&[2]);
+    assert!(!fleet.beds[1].get(&lasting(1)).is_allowed());
+    fleet.everybody_knows(2);
+}
+
+#[test]
+fn what_was_asked_for_last_is_the_newest_however_late_the_rest_comes() {
+    for late in [
+        FetchAnswer::response(200, jwks(&[1]).to_string().into_bytes()),
+        FetchAnswer::NoResponse,
+    ] {
+        // The first one stands still: its lease ends, and its answer comes when another one has fetched.
+        let mut fleet = Fleet::new(3, &config(&remote()));
+        let (stalled, first) = fleet.fetch();
+        let id = fleet.beds[stalled].get(&good(2)).waits();
+        fleet.move_clock(|now| now.after(Millis(6_000)));
+        let (other, second) = fleet.fetch();
+        assert_ne!(other, stalled);
+        let body = jwks(&[2]).to_string();
+        fleet.answer(other, &second, FetchAnswer::response(200, body.as_bytes()));
+        fleet.move_clock(|now| now.after(Millis(1_000)));
+        fleet.answer(stalled, &first, late);
+        assert_eq!(fleet.fetches(), []);
+        assert!(fleet.beds[stalled].fate_of(id).is_allowed());
+        fleet.everybody_knows(2);
+    }
+    // And where the late answer comes first, it is not in the way of the newer one.
+    let mut fleet = Fleet::new(3, &config(&remote()));
+    let (stalled, first) = fleet.fetch();
+    fleet.move_clock(|now| now.after(Millis(6_000)));
+    let (other, second) = fleet.fetch();
+    fleet.move_clock(|now| now.after(Millis(100)));
+    let bodies = [jwks(&[1]).to_string(), jwks(&[2]).to_string()];
+    fleet.answer(
+        stalled,
+        &first,
+        FetchAnswer::response(200, bodies[0].as_bytes()),
+    );
+    fleet.move_clock(|now| now.after(Millis(100)));
+    fleet.answer(
+        other,
+        &second,
+        FetchAnswer::response(200, bodies[1].as_bytes()),
+    );
+    fleet.everybody_knows(2);
+}
+
+#[test]
+fn failures_at_the_same_time_count_as_what_they_are() {
+    // Two that fail one behind the other, because the first one's lease was over.
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    let (stalled, first) = fleet.fetch();
+    fleet.move_clock(|now| now.after(Millis(6_000)));
+    let (other, second) = fleet.fetch();
+    fleet.answer(stalled, &first, FetchAnswer::NoResponse);
+    fleet.answer(other, &second, FetchAnswer::NoResponse);
+    fleet.advance(1_700);
+    assert_eq!(fleet.fetches(), []);
+    fleet.advance(300);
+    fleet.serve_keys(&[1]);
+}
+
+#[test]
+fn a_set_in_another_order_is_no_other_set() {
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    fleet.serve_keys(&[1, 2]);
+    let mut fetches = Vec::new();
+    for second in 0..100 {
+        fleet.advance(1_000);
+        let id = fleet.beds[0].get(&good(3));
+        for (worker, fetch) in fleet.fetches() {
+            fetches.push(second);
+            let keys = [[1, 2], [2, 1]][fetches.len() % 2];
+            let body = jwks(&keys).to_string();
+            fleet.answer(worker, &fetch, FetchAnswer::response(200, body.as_bytes()));
+        }
+        assert!(!id.is_allowed());
+    }
+    assert_eq!(fetches, [0, 1, 3, 7, 15, 31, 63]);
+}
+
+#[test]
+fn content_that_was_lost_is_stored_again_with_the_same_keys() {
+    let config = config(&remote());
+    let mut fleet = Fleet::new(1, &config);
+    fleet.serve_keys(&[1]);
+    let is_content = |key: &str| key.contains("content");
+    fleet
+        .common
+        .borrow_mut()
+        .values
+        .retain(|key, _| !is_content(key));
+    fleet.advance(280_000);
+    fleet.serve_keys(&[1]);
+    fleet.join(&config);
+    assert_eq!(fleet.fetches(), []);
+    fleet.everybody_knows(1);
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_nobody_from_the_news_before_its_next_tick() {
+    let mut fleet = Fleet::new(4, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    fleet.move_clock(|_| Timestamp::from_seconds(START - 50_000));
+    // Only one notices, and fetches.
+    let bed = &mut fleet.beds[2];
+    bed.advance(1_000);
+    let fetch = bed.engine.poll_fetch(bed.now).unwrap();
+    fleet.move_clock(|_| Timestamp::from_seconds(START - 49_998));
+    let body = jwks(&[2]).to_string();
+    fleet.answer(2, &fetch, FetchAnswer::response(200, body.as_bytes()));
+    fleet.everybody_knows(2);
+    for bed in &mut fleet.beds {
+        assert!(!bed.get(&lasting(1)).is_allowed());
+        bed.engine.poll_fetch(bed.now);
+    }
+    // Nor does a fetch that was under way then make everything that follows look old.
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    let (worker, fetch) = fleet.fetch();
+    fleet.move_clock(|_| Timestamp::from_seconds(START - 50_000));
+    let body = jwks(&[1]).to_string();
+    fleet.answer(worker, &fetch, FetchAnswer::response(200, body.as_bytes()));
+    fleet.advance(280_000);
+    fleet.serve_keys(&[2]);
+    fleet.everybody_knows(2);
+    assert_eq!(fleet.fetches(), []);
+}
+
+#[test]
+fn a_clock_that_is_set_back_lets_nobody_wait_for_longer() {
+    let mut fleet = Fleet::new(1, &config(&remote()));
+    let id = fleet.beds[0].get(&good(1)).waits();
+    let _lost = fleet.fetch();
+    fleet.move_clock(|_| Timestamp::from_seconds(START - 50_000));
+    let bed = &mut fleet.beds[0];
+    bed.advance(0);
+    bed.advance(4_999);
+    assert_eq!(bed.fates(), []);
+    bed.advance(1);
+    assert_eq!(bed.fate_of(id), Fate::Denied("jwks_unavailable"));
+}
