@@ -1,0 +1,228 @@
+//! What is promised to those who send requests, checked whenever something was decided.
+
+use std::rc::Rc;
+
+use nexus_core::engine::Decision;
+
+use super::keys::{KEYS, Token};
+use super::ledger::Success;
+use super::worker::{Worker, fate, is_allowed};
+use super::world::{PLACES, PROVIDERS, World};
+
+/// How much later than it was served an answer may be heard, in milliseconds: the longest timeout, what the proxy
+/// takes on top of it, and how long a worker may stand still.
+const LATEST_ANSWER: u64 = 6_000 + 2_000 + 10_000;
+
+/// How late a decision may be that waits for its turn, in milliseconds.
+const LATEST_TURN: u64 = 100;
+
+/// How long after the clock was set back the engine may notice, in milliseconds.
+const LATEST_NOTICE: u64 = 3_600_000;
+
+impl World {
+    /// Checks a decision.
+    pub(crate) fn judge(
+        &self,
+        worker: &Worker,
+        provider: usize,
+        token: Token,
+        decision: &Decision,
+        has_waited: bool,
+    ) {
+        if has_waited {
+            self.note(|| {
+                let fate = fate(decision);
+                format!("engine {}: {token:?} of {provider}: {fate}", worker.member)
+            });
+        }
+        match (is_allowed(decision), token) {
+            (true, Token::Genuine(key)) => self.check_passed(worker, provider, key),
+            (true, token) => panic!("keys: {token:?} passes, which nobody's key has signed"),
+            (false, Token::Genuine(key)) => {
+                let fate = fate(decision);
+                self.check_kept_out(worker, provider, key, &fate);
+            }
+            (false, _) => {}
+        }
+    }
+
+    /// Checks a request that is not decided at once.
+    pub(crate) fn check_may_wait(&self, worker: &Worker, provider: usize, token: Token) {
+        if let Token::Genuine(key) = token {
+            self.check_kept_out(worker, provider, key, "waits");
+        }
+    }
+
+    /// Nobody passes by a key that was withdrawn for longer than the bound.
+    fn check_passed(&self, worker: &Worker, provider: usize, key: usize) {
+        let state = self.state.borrow();
+        let place = PROVIDERS[provider].place;
+        let settings = worker.settings.expect("a living worker has them");
+        assert!(
+            settings.has(provider) && state.places[place].knows(key),
+            "keys: key {key} of provider {provider} passes, which was never published"
+        );
+        let Some(withdrawn) = state.places[place].withdrawn_since(key) else {
+            return;
+        };
+        let longest = settings
+            .time_to_live(Some(u64::MAX))
+            .max(settings.time_to_live(None));
+        let seen = withdrawn + LATEST_ANSWER;
+        let from = match state.clock_set {
+            Some(set) => seen.max(set + LATEST_NOTICE),
+            None => seen,
+        };
+        let bound = from + longest + settings.max_stale_secs * 1_000;
+        assert!(
+            state.now <= bound,
+            "keys: key {key} of place {place} passes, withdrawn at {withdrawn}, the bound was {bound}"
+        );
+        let told = state.ledgers[place]
+            .successes()
+            .iter()
+            .find(|success| success.began > withdrawn && self.has_heard(worker, provider, success));
+        if let Some(success) = told {
+            panic!(
+                "keys: key {key} of place {place} passes at engine {}, withdrawn at {withdrawn}, which engine {} \
+                 found at {}",
+                worker.member, success.by, success.done
+            );
+        }
+    }
+
+    /// Whether an engine knows what another one has fetched, or newer.
+    fn has_heard(&self, worker: &Worker, provider: usize, success: &Success) -> bool {
+        let state = self.state.borrow();
+        if success.by == worker.member && success.provider == provider {
+            // What only it knows, it takes for older than what the others do, once the clock was set back behind it.
+            return !state.faults.clock || !state.faults.loses_writes();
+        }
+        state.faults.is_heard()
+            && worker.has_looked
+            && !worker.is_fetching(provider)
+            && state.rings.iter().all(|ring| ring.bell != worker.member)
+    }
+
+    /// Nobody is kept out whose key is known and was not withdrawn, as long as what is known may be used.
+    fn check_kept_out(&self, worker: &Worker, provider: usize, key: usize, fate: &str) {
+        let state = self.state.borrow();
+        let place = PROVIDERS[provider].place;
+        let settings = worker.settings.expect("a living worker has them");
+        let Some(published) = state.places[place].published_since(key) else {
+            return;
+        };
+        if !settings.has(provider) {
+            return;
+        }
+        let successes = state.ledgers[place].successes();
+        let Some(known) = successes.iter().position(|success| {
+            success.began > published && self.has_heard(worker, provider, success)
+        }) else {
+            return;
+        };
+        let usable_until = |success: &Success| {
+            success.done
+                + settings.time_to_live(success.max_age_secs)
+                + settings.max_stale_secs * 1_000
+        };
+        let until = successes[known..].iter().map(usable_until).min();
+        let is_clock_set = state
+            .clock_set
+            .is_some_and(|set| successes[known].began <= set);
+        let is_usable = !is_clock_set && until.is_some_and(|until| state.now <= until);
+        assert!(
+            !is_usable,
+            "known keys: key {key} of place {place} does not pass at engine {}: {fate}; it was found at {} and may be \
+             used until {until:?}",
+            worker.member, successes[known].done
+        );
+    }
+
+    /// No request waits for longer than its bound.
+    pub(crate) fn check_waiting(&self) {
+        let state = self.state.borrow();
+        for worker in self.workers.iter().map(|worker| worker.borrow()) {
+            let Some(settings) = worker.settings else {
+                continue;
+            };
+            for waiting in &worker.waiting {
+                let bound = settings.longest_wait();
+                let due = match state.clock_set.filter(|set| waiting.arrived <= *set) {
+                    // It is noticed with a tick, which another request may have put off.
+                    Some(set) => set + 3 * bound,
+                    None => waiting.arrived + bound,
+                };
+                let due = worker.ready_at(due) + LATEST_TURN;
+                assert!(
+                    state.now <= due,
+                    "waiting: {waiting:?} waits at engine {}, the bound was {due}",
+                    worker.member
+                );
+            }
+        }
+    }
+
+    /// From now on nothing fails any more.
+    pub(crate) fn heal(self: &Rc<Self>) {
+        self.note(|| "from here on all is well".into());
+        {
+            let state = &mut *self.state.borrow_mut();
+            state.is_healed = true;
+            state.store.fails_until = 0;
+            for place in &mut state.places {
+                place.is_healed = true;
+            }
+        }
+        for worker in &self.workers {
+            let mut worker = worker.borrow_mut();
+            worker.stalled_until = worker.stalled_until.min(self.now());
+        }
+        let settings = self
+            .workers
+            .iter()
+            .filter_map(|worker| worker.borrow().settings);
+        let settings = settings.chain([self.state.borrow().settings]);
+        let refresh = settings.map(|settings| {
+            let most = settings.time_to_live(Some(u64::MAX));
+            most.max(settings.time_to_live(None)) * 9 / 10
+        });
+        let refresh = refresh.max().unwrap_or(0);
+        // A refresh interval, the longest pause, and somebody at work whose answer got lost.
+        self.advance(refresh + 300_000 + 7_000 + LATEST_ANSWER);
+    }
+
+    /// Everybody knows what is published, and nothing else passes.
+    pub(crate) fn check_fresh(self: &Rc<Self>) {
+        for provider in 0..PROVIDERS.len() {
+            let published = self.state.borrow().places[PROVIDERS[provider].place].published();
+            for worker in &self.workers {
+                let mut worker = worker.borrow_mut();
+                if !worker
+                    .settings
+                    .is_some_and(|settings| settings.has(provider))
+                {
+                    continue;
+                }
+                for key in (0..KEYS).rev() {
+                    let decision = self.request(&mut worker, provider, Token::Genuine(key));
+                    let passes = decision.as_ref().is_some_and(is_allowed);
+                    assert!(
+                        passes == published.has(key),
+                        "fresh: key {key} of provider {provider} at engine {}: {:?}",
+                        worker.member,
+                        decision.as_ref().map(fate)
+                    );
+                }
+            }
+        }
+        // What was made to wait is decided, too.
+        self.advance(PLACES as u64 * LATEST_ANSWER);
+        for worker in &self.workers {
+            assert!(
+                worker.borrow().waiting.is_empty(),
+                "waiting: somebody waits for ever"
+            );
+        }
+    }
+}

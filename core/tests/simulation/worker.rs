@@ -1,0 +1,338 @@
+//! One worker: its engine, driven as the filter drives it.
+
+use std::rc::Rc;
+
+use nexus_core::engine::{Decision, Engine, Event, FetchAnswer, FetchId, Outcome, RequestId};
+use nexus_core::request::Request;
+use nexus_core::time::{Millis, Timestamp};
+
+use super::flight::Flight;
+use super::keys::{self, Token};
+use super::ledger::{Round, Success};
+use super::place::Served;
+use super::settings::Settings;
+use super::store::Member;
+use super::world::{PLACES, PROVIDERS, World};
+
+/// The longest time between two ticks, in milliseconds.
+const LONGEST_TICK: u64 = 3_600_000;
+
+/// How late a tick may be before it is asked for once more, in milliseconds.
+const TICK_SLACK: u64 = 100;
+
+/// A round of fetching under way.
+#[derive(Debug)]
+struct Open {
+    id: FetchId,
+    place: usize,
+    /// For which provider; those that have their keys at one place are sources of their own.
+    provider: usize,
+    began: u64,
+}
+
+/// A request that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    id: RequestId,
+    pub(crate) provider: usize,
+    pub(crate) token: Token,
+    pub(crate) arrived: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Worker {
+    /// The name of its engine; no other ever has it.
+    pub(crate) member: u32,
+    pub(crate) engine: Option<Engine>,
+    pub(crate) settings: Option<Settings>,
+    /// Whether the engine has looked at its sources yet.
+    pub(crate) has_looked: bool,
+    open: Vec<Open>,
+    pub(crate) waiting: Vec<Waiting>,
+    /// When a token came that could not be placed.
+    asked: Option<u64>,
+    /// When the next tick comes, by the clock as it was.
+    tick: Option<Timestamp>,
+    /// When it comes; where there is no engine, one begins then.
+    pub(crate) tick_at: Option<u64>,
+    pub(crate) stalled_until: u64,
+}
+
+impl Worker {
+    pub(crate) const fn is_stalled(&self, now: u64) -> bool {
+        now < self.stalled_until
+    }
+
+    /// When something gets done that is due then.
+    pub(crate) fn ready_at(&self, at: u64) -> u64 {
+        at.max(self.stalled_until)
+    }
+
+    /// Whether it fetches for that provider.
+    pub(crate) fn is_fetching(&self, provider: usize) -> bool {
+        self.open.iter().any(|open| open.provider == provider)
+    }
+
+    fn engine(&mut self) -> &mut Engine {
+        self.engine.as_mut().expect("only living workers do things")
+    }
+
+    /// Asks for the next tick, as the filter does.
+    fn schedule(&mut self, now: u64, clock: Timestamp) {
+        let wanted = self.engine().poll_timeout();
+        let is_due = wanted.is_some_and(|at| at <= clock);
+        let is_coming =
+            |at: Timestamp| at <= clock.after(Millis(1)) && clock.since(at).0 <= TICK_SLACK;
+        if is_due && self.tick.is_some_and(is_coming) {
+            return;
+        }
+        let period = wanted.map(|at| at.since(clock).0.clamp(1, LONGEST_TICK));
+        self.tick = period.map(|period| clock.after(Millis(period)));
+        self.tick_at = period.map(|period| now + period);
+    }
+}
+
+impl World {
+    /// Begins an engine.
+    pub(crate) fn start(self: &Rc<Self>, index: usize) {
+        let mut worker = self.workers[index].borrow_mut();
+        let (member, settings, clock, failing) = {
+            let state = &mut *self.state.borrow_mut();
+            state.next_member += 1;
+            let failing = state.faults.failing_calls;
+            (
+                state.next_member,
+                state.settings,
+                state.timestamp(),
+                failing,
+            )
+        };
+        let process = Member {
+            world: Rc::downgrade(self),
+            bell: member,
+            failing,
+        };
+        let seed = u64::from(member) << 32;
+        let engine = Engine::new(settings.config(), &|_| None, seed, clock)
+            .expect("the policy can be used")
+            .with_process(Box::new(process), seed);
+        *worker = Worker {
+            member,
+            engine: Some(engine),
+            settings: Some(settings),
+            stalled_until: worker.stalled_until,
+            ..Worker::default()
+        };
+        worker.schedule(self.now(), clock);
+        self.note(|| format!("engine {member} begins at worker {index}"));
+    }
+
+    /// Ends an engine; another one begins after a pause.
+    pub(crate) fn replace(&self, index: usize, pause: u64) {
+        let now = self.now();
+        let mut worker = self.workers[index].borrow_mut();
+        let member = worker.member;
+        self.note(|| format!("engine {member} ends"));
+        *worker = Worker {
+            tick_at: Some(now + pause),
+            stalled_until: worker.stalled_until,
+            ..Worker::default()
+        };
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(self: &Rc<Self>, worker: &mut Worker) {
+        let clock = self.state.borrow().timestamp();
+        worker.tick = None;
+        worker.engine().handle_timeout(clock);
+        self.settle_overdue(worker);
+        self.drive(worker);
+    }
+
+    /// Takes news.
+    pub(crate) fn hear(self: &Rc<Self>, worker: &mut Worker, topic: &[u8]) {
+        let clock = self.state.borrow().timestamp();
+        self.note(|| format!("engine {} hears news", worker.member));
+        worker.engine().handle_news(topic, clock);
+        self.drive(worker);
+    }
+
+    /// Takes an answer.
+    pub(crate) fn deliver(self: &Rc<Self>, worker: &mut Worker, flight: Flight) {
+        let served = flight.served.expect("it was served");
+        self.settle(worker, flight.id, served);
+        self.drive(worker);
+    }
+
+    fn settle(&self, worker: &mut Worker, id: FetchId, served: Served) {
+        let clock = self.state.borrow().timestamp();
+        let said = match served.answer {
+            FetchAnswer::Response { status, .. } => status,
+            _ => 0,
+        };
+        self.note(|| format!("engine {} hears {said} {:?}", worker.member, served.keys));
+        worker.engine().handle_answer(id, served.answer, clock);
+        while worker.engine().poll_event().is_some() {}
+        let Some(at) = worker.open.iter().position(|open| open.id == id) else {
+            return;
+        };
+        let open = worker.open.remove(at);
+        let state = &mut *self.state.borrow_mut();
+        let ledger = &mut state.ledgers[open.place];
+        match served.keys {
+            Some(keys) => ledger.succeed(Success {
+                began: open.began,
+                done: state.now,
+                by: worker.member,
+                provider: open.provider,
+                keys,
+                max_age_secs: served.max_age_secs,
+            }),
+            None => {
+                let pause = served.retry_after_secs;
+                ledger.fail(worker.member, open.began, state.now, pause);
+            }
+        }
+    }
+
+    /// Takes note of the fetches that the engine has given up.
+    fn settle_overdue(&self, worker: &mut Worker) {
+        while let Some(event) = worker.engine().poll_event() {
+            let Event::FetchFailed { url, .. } = event else {
+                continue;
+            };
+            let is_there = |open: &&Open| url.contains(&format!("idp-{}", open.place));
+            let overdue = worker.open.iter().filter(is_there).map(|open| open.began);
+            let Some(began) = overdue.min() else {
+                panic!(
+                    "engine {} gave up a fetch from {url} that it did not make",
+                    worker.member
+                );
+            };
+            let at = worker.open.iter().position(|open| open.began == began);
+            let open = worker.open.remove(at.expect("it was found before"));
+            self.note(|| format!("engine {} gives up place {}", worker.member, open.place));
+            let state = &mut *self.state.borrow_mut();
+            state.ledgers[open.place].fail(worker.member, open.began, state.now, 0);
+        }
+    }
+
+    /// Does what the engine wants done.
+    fn drive(self: &Rc<Self>, worker: &mut Worker) {
+        let clock = self.state.borrow().timestamp();
+        while let Some(fetch) = worker.engine().poll_fetch(clock) {
+            let place = (0..PLACES)
+                .find(|place| fetch.target.url.contains(&format!("idp-{place}")))
+                .expect("fetches go to places");
+            self.begin(worker, place, fetch.timeout_ms);
+            let settings = worker.settings.expect("a living worker has them");
+            let provider = (0..PROVIDERS.len())
+                .find(|provider| settings.timeout_ms(*provider) == fetch.timeout_ms)
+                .expect("the timeout tells providers apart");
+            worker.open.push(Open {
+                id: fetch.id,
+                place,
+                provider,
+                began: self.now(),
+            });
+            let is_healed = self.state.borrow().is_healed;
+            match self.percent(3) && !is_healed {
+                true => self.settle(worker, fetch.id, Served::useless(FetchAnswer::NotSent)),
+                false => self.send(worker.member, place, &fetch),
+            }
+        }
+        worker.has_looked = true;
+        while let Some((id, decision)) = worker.engine().poll_decision(clock) {
+            let at = worker.waiting.iter().position(|waiting| waiting.id == id);
+            let waiting = worker.waiting.remove(at.expect("decided is what waits"));
+            self.judge(worker, waiting.provider, waiting.token, &decision, true);
+            // As when a decision took long: the rest is for the next tick.
+            if self.percent(5) {
+                break;
+            }
+        }
+        worker.schedule(self.now(), clock);
+    }
+
+    fn begin(&self, worker: &Worker, place: usize, timeout_ms: u64) {
+        self.note(|| format!("engine {} asks place {place}", worker.member));
+        let state = &mut *self.state.borrow_mut();
+        let verdict = state.ledgers[place].begin(&Round {
+            at: state.now,
+            by: worker.member,
+            timeout_ms,
+            asked: worker.asked,
+            settings: worker.settings.expect("a living worker has them"),
+        });
+        if let Err(reason) = verdict {
+            panic!(
+                "budget: engine {} asks place {place} without reason: {reason}",
+                worker.member
+            );
+        }
+    }
+
+    /// Sends a request; it is decided or waits.
+    pub(crate) fn request(
+        self: &Rc<Self>,
+        worker: &mut Worker,
+        provider: usize,
+        token: Token,
+    ) -> Option<Decision> {
+        let (now, clock, id) = {
+            let state = &mut *self.state.borrow_mut();
+            state.next_request += 1;
+            (state.now, state.timestamp(), RequestId(state.next_request))
+        };
+        let authorization = keys::authorization(provider, token);
+        let headers: [(&[u8], &[u8]); 4] = [
+            (b":method", b"GET"),
+            (b":authority", b"example.com"),
+            (b":path", b"/"),
+            (b"authorization", authorization.as_bytes()),
+        ];
+        let decision = worker
+            .engine()
+            .handle_request(id, &Request::new(&headers), clock);
+        if decision
+            .as_ref()
+            .is_none_or(|decision| !is_allowed(decision))
+        {
+            worker.asked = Some(now);
+        }
+        match &decision {
+            Some(decision) => self.judge(worker, provider, token, decision, false),
+            None => {
+                self.check_may_wait(worker, provider, token);
+                worker.waiting.push(Waiting {
+                    id,
+                    provider,
+                    token,
+                    arrived: now,
+                });
+            }
+        }
+        self.note(|| {
+            let fate = match &decision {
+                None => "waits".into(),
+                Some(decision) => fate(decision),
+            };
+            format!("engine {}: {token:?} of {provider}: {fate}", worker.member)
+        });
+        worker.schedule(now, clock);
+        decision
+    }
+}
+
+/// Whether a request passes.
+pub(crate) const fn is_allowed(decision: &Decision) -> bool {
+    matches!(decision.outcome, Outcome::Allow(_))
+}
+
+/// What became of a request, in a word.
+pub(crate) fn fate(decision: &Decision) -> String {
+    match &decision.outcome {
+        Outcome::Allow(_) => "passes".into(),
+        Outcome::Deny(denial) => denial.reason().code().into(),
+    }
+}
