@@ -448,10 +448,10 @@ impl Engine {
     /// Notices a clock that was set back: nothing is fresh for longer because of that, and nobody waits for longer
     /// than from now on.
     fn handle_clock(&mut self, now: Timestamp) {
-        for source in &mut self.sources {
-            source.handle_clock(now);
-        }
         if now < self.seen {
+            for source in &mut self.sources {
+                source.handle_clock(now);
+            }
             for waiting in self.waiting.values_mut() {
                 let latest = now.after(waiting.wait.longest);
                 waiting.wait.deadline = waiting.wait.deadline.min(latest);

@@ -163,8 +163,6 @@ pub(super) struct Source {
     began: Timestamp,
     /// Whether the request under way asks only for something new.
     revalidates: bool,
-    /// The latest time that was told.
-    seen: Timestamp,
     /// Rounds that failed in a row, as far as this engine knows.
     pub(super) failures: u32,
     /// Whether the last of them brought a set without a usable key.
@@ -200,7 +198,6 @@ impl Source {
             refetch_at: Timestamp::from_millis(0),
             began: now,
             revalidates: false,
-            seen: now,
             failures: 0,
             unusable: false,
             unreadable: None,
@@ -291,11 +288,6 @@ impl Source {
     /// Notices a clock that was set back: what happened later than now happened now, and the next
     /// fetch is due. Otherwise what was fetched would stay fresh for as long as the clock had been ahead.
     pub(super) fn handle_clock(&mut self, now: Timestamp) {
-        if self.seen <= now {
-            self.seen = now;
-            return;
-        }
-        self.seen = now;
         self.began = self.began.min(now);
         self.refetch_at = self.refetch_at.min(now);
         self.due = now;
