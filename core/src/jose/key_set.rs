@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Algorithm, Jwk, KeyError, KeyOrigin, KeyType, PemError, pem};
+use super::{Algorithm, Jwk, KeyError, KeyOrigin, KeyType, PemError, Sha256Digest, pem};
 use crate::json::{self, Value};
 
 /// The longest key set that is read, in bytes.
@@ -138,6 +138,43 @@ impl JwkSet {
             keys: alloc::vec![Jwk::secret(secret, algorithms)?],
             rejected: Vec::new(),
         })
+    }
+
+    /// The set as it is for somebody who uses only the keys with one of these thumbprints (RFC 7638): the others are
+    /// put aside. No `pins` allow every key.
+    #[must_use]
+    pub fn pinned(mut self, pins: &[Sha256Digest]) -> Self {
+        if pins.is_empty() {
+            return self;
+        }
+        // The used keys are those that were not rejected, in the order of the set.
+        let rejected = core::mem::take(&mut self.rejected);
+        let is_used = |index: &usize| {
+            rejected
+                .binary_search_by_key(index, |rejected| rejected.index)
+                .is_err()
+        };
+        let indices = (0..).filter(is_used);
+        let mut unpinned = Vec::new();
+        for (index, key) in indices.zip(core::mem::take(&mut self.keys)) {
+            let thumbprint = (!key.is_symmetric()).then(|| key.thumbprint());
+            if thumbprint.is_some_and(|thumbprint| pins.contains(&thumbprint)) {
+                self.keys.push(key);
+                continue;
+            }
+            unpinned.push(RejectedKey {
+                index,
+                kid: key.kid().map(ToOwned::to_owned),
+                key_type: Some(key.key_type()),
+                error: KeyError::NotPinned {
+                    thumbprint: thumbprint.map(|thumbprint| thumbprint.to_base64url()),
+                },
+            });
+        }
+        self.rejected = rejected;
+        self.rejected.extend(unpinned);
+        self.rejected.sort_by_key(|rejected| rejected.index);
+        self
     }
 
     /// The usable keys, in the order of the set.

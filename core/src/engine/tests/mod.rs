@@ -241,7 +241,7 @@ fn provider(keys: &Value) -> Value {
 /// One app at `/app` with one provider, `sub` and `email` required and forwarded.
 fn config(keys: &Value) -> Value {
     json!({
-        "nexus": 2, "unmatched": "deny", "providers": [provider(keys)],
+        "nexus": 3, "unmatched": "deny", "providers": [provider(keys)],
         "apps": [{
             "slug": "app", "hosts": ["*"], "path": "/app",
             "auth": { "jwt": {
