@@ -147,33 +147,30 @@ impl JwkSet {
         if pins.is_empty() {
             return self;
         }
-        // The used keys are those that were not rejected, in the order of the set.
-        let rejected = core::mem::take(&mut self.rejected);
-        let is_used = |index: &usize| {
-            rejected
-                .binary_search_by_key(index, |rejected| rejected.index)
-                .is_err()
-        };
-        let indices = (0..).filter(is_used);
-        let mut unpinned = Vec::new();
-        for (index, key) in indices.zip(core::mem::take(&mut self.keys)) {
+        let mut before = core::mem::take(&mut self.rejected).into_iter().peekable();
+        let mut index = 0_usize;
+        for key in core::mem::take(&mut self.keys) {
+            // A key stands behind those that were put aside before, each in its place.
+            while let Some(rejected) = before.next_if(|rejected| rejected.index == index) {
+                self.rejected.push(rejected);
+                index = index.saturating_add(1);
+            }
             let thumbprint = (!key.is_symmetric()).then(|| key.thumbprint());
             if thumbprint.is_some_and(|thumbprint| pins.contains(&thumbprint)) {
                 self.keys.push(key);
-                continue;
+            } else {
+                self.rejected.push(RejectedKey {
+                    index,
+                    kid: key.kid().map(ToOwned::to_owned),
+                    key_type: Some(key.key_type()),
+                    error: KeyError::NotPinned {
+                        thumbprint: thumbprint.map(|thumbprint| thumbprint.to_base64url()),
+                    },
+                });
             }
-            unpinned.push(RejectedKey {
-                index,
-                kid: key.kid().map(ToOwned::to_owned),
-                key_type: Some(key.key_type()),
-                error: KeyError::NotPinned {
-                    thumbprint: thumbprint.map(|thumbprint| thumbprint.to_base64url()),
-                },
-            });
+            index = index.saturating_add(1);
         }
-        self.rejected = rejected;
-        self.rejected.extend(unpinned);
-        self.rejected.sort_by_key(|rejected| rejected.index);
+        self.rejected.extend(before);
         self
     }
 

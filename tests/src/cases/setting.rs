@@ -131,18 +131,20 @@ impl Setting {
         let configuration: Value = serde_json::from_str(self.compiled()).expect("JSON");
         let mut remotes = Vec::new();
         for provider in configuration["providers"].as_array().expect("providers") {
-            let fixed = [
-                &provider["keys"]["remote"],
-                &provider["revocation"]["remote"],
-            ];
-            for remote in fixed.into_iter().filter(|remote| remote.is_object()) {
+            let keys = provider["keys"]["remote"].as_array();
+            let keys = keys.map(Vec::as_slice).unwrap_or_default();
+            let places = keys.iter().map(|remote| &remote["url"]);
+            let places = places.chain([&provider["revocation"]["remote"]]);
+            for remote in places.filter(|remote| remote.is_object()) {
                 remotes.push(Remote {
                     url: text(remote, "url"),
                     cluster: text(remote, "cluster"),
                     path: text(remote, "path"),
                 });
             }
-            remotes.extend(self.discovered(&provider["keys"]["discovery"]));
+            for remote in keys {
+                remotes.extend(self.discovered(&remote["discovery"]));
+            }
         }
         let mut seen = Vec::new();
         remotes.retain(|remote| {
