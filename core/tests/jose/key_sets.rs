@@ -716,7 +716,7 @@ fn of_a_pinned_set_the_other_keys_are_put_aside_in_their_places() {
         key(Algorithm::Es256).jwk(),
         key(Algorithm::Hs256).jwk(),
     ];
-    let set = set_of(&keys);
+    let set = parse(&json!(keys), KeyOrigin::Local);
     let print = |index: usize| set.keys()[index].thumbprint();
     assert_eq!(set.clone().pinned(&[]).keys().len(), 4, "no pins, no bound");
     let pinned = set.clone().pinned(&[print(2), print(0)]);

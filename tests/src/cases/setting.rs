@@ -1,7 +1,7 @@
 //! What surrounds a case: a policy with the files beside it, the environment, the key sets behind URLs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -22,6 +22,7 @@ pub struct Setting {
     folder: TempDir,
     environment: BTreeMap<String, String>,
     documents: BTreeMap<String, String>,
+    down: BTreeSet<String>,
     compiled: OnceLock<String>,
 }
 
@@ -51,6 +52,7 @@ impl Setting {
             folder,
             environment: BTreeMap::new(),
             documents: BTreeMap::new(),
+            down: BTreeSet::new(),
             compiled: OnceLock::new(),
         };
         setting.file(POLICY, policy)
@@ -86,6 +88,18 @@ impl Setting {
     pub fn document(mut self, url: &str, text: &str) -> Self {
         self.documents.insert(url.to_owned(), text.to_owned());
         self
+    }
+
+    /// Says that nothing is published at a URL on purpose: what is fetched there is answered 404.
+    #[must_use]
+    pub fn down(mut self, url: &str) -> Self {
+        self.down.insert(url.to_owned());
+        self
+    }
+
+    /// Whether nothing is published at a URL on purpose.
+    pub fn is_down(&self, url: &str) -> bool {
+        self.down.contains(url)
     }
 
     /// What it is called in reports.
