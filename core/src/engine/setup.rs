@@ -180,7 +180,7 @@ pub(super) fn build(
     let mut sources = Sources {
         default_ttl_secs: default_ttl_secs(environment)?,
         now,
-        by_origin: BTreeMap::new(),
+        origins: Vec::new(),
         list: Vec::new(),
     };
     let mut providers = Vec::with_capacity(config.providers.len());
@@ -261,7 +261,7 @@ fn default_ttl_secs(
 }
 
 /// What is fetched, and from where.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(PartialEq, Eq)]
 enum Origin {
     /// With the thumbprints of the keys that count.
     Keys(RemoteKeys, Vec<Sha256Digest>),
@@ -286,15 +286,16 @@ impl Origin {
 struct Sources {
     default_ttl_secs: Option<u64>,
     now: Timestamp,
-    by_origin: BTreeMap<Origin, SourceIndex>,
+    /// Where each of `list` is from.
+    origins: Vec<Origin>,
     list: Vec<Source>,
 }
 
 impl Sources {
     /// The source of that; providers that need the same share it and its fetches.
     fn index_of(&mut self, origin: Origin) -> SourceIndex {
-        if let Some(index) = self.by_origin.get(&origin) {
-            return *index;
+        if let Some(known) = self.origins.iter().position(|known| *known == origin) {
+            return SourceIndex(known);
         }
         let index = SourceIndex(self.list.len());
         let source = Source::new(
@@ -304,7 +305,7 @@ impl Sources {
             self.now,
         );
         self.list.push(source);
-        self.by_origin.insert(origin, index);
+        self.origins.push(origin);
         index
     }
 }
