@@ -27,7 +27,7 @@ use crate::revocation::RevokedBy;
 use crate::scalar::Scalar;
 
 /// The version of the format that this build writes and reads.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// A whole compiled policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ pub struct Provider {
     /// Whether a token without `exp` is refused.
     pub require_expiration: bool,
     /// Where its keys are.
-    pub keys: KeySource,
+    pub keys: Keys,
     /// What of its tokens is revoked.
     #[serde(default, skip_serializing_if = "Revocation::is_empty")]
     pub revocation: Revocation,
@@ -222,20 +222,42 @@ pub enum ClaimTest {
     Matches(TextMatch),
 }
 
-/// Where the keys of a provider are.
+/// Where the keys of a provider are: the keys of all these places count, as if they were in one. There is at
+/// least one place.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// Keys that are always there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<FixedKeys>,
+    /// Key sets that are fetched. Beside them there is no symmetric key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remote: Vec<RemoteKeys>,
+    /// The SHA-256 thumbprints (RFC 7638), in base64url, of the keys that count. Empty: all do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<String>,
+}
+
+/// Keys that are always there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum KeySource {
+pub enum FixedKeys {
     /// A JWK set inside the configuration (from inline keys, a file or PEM).
     Jwks(serde_json::Value),
-    /// A JWK set behind a URL.
-    Remote(Remote),
-    /// A JWK set behind a URL that the issuer's metadata document names.
-    Discovery(Discovery),
     /// The environment variable that holds a shared secret, taken as its bytes are.
     SecretEnv(String),
     /// The environment variable that holds a public key in PEM.
     PublicKeyEnv(String),
+}
+
+/// A key set that is fetched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RemoteKeys {
+    /// A JWK set behind a URL.
+    Url(Remote),
+    /// A JWK set behind a URL that the issuer's metadata document names.
+    Discovery(Discovery),
 }
 
 /// Something behind a URL, and how to keep it fresh.

@@ -162,7 +162,7 @@ fn the_document_compiles_as_it_stands_and_asks_for_one_cluster() {
         .run()
         .expect_code(0);
     let compiled = output.json();
-    let remote = &compiled["providers"][0]["keys"]["remote"];
+    let remote = &compiled["providers"][0]["keys"]["remote"][0]["url"];
     assert_eq!(remote["url"], URL);
     assert_eq!(remote["cluster"], "your-sso-provider.com");
     assert_eq!(remote["path"], "/.well-known/jwks.json");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nexus_core::config::{Config, Discovery, KeySource};
+use nexus_core::config::{Config, Discovery, RemoteKeys};
 use nexus_core::json::{self, Value};
 use nexus_core::revocation::{MAX_LIST_BYTES, RevocationList};
 use nexus_host::{Answer, LiveCallouts, ProxyBuilder, ScriptedCallouts};
@@ -61,7 +61,9 @@ impl Answers {
         let script = ScriptedCallouts::new();
         for provider in &config.providers {
             if let Some(keys) = &keys {
-                answer_keys(&script, &provider.keys, keys);
+                for source in &provider.keys.remote {
+                    answer_keys(&script, source, keys);
+                }
             }
             if let (Some(remote), Some(list)) = (&provider.revocation.remote, &revocations) {
                 script.answer(
@@ -75,13 +77,13 @@ impl Answers {
     }
 }
 
-/// Answers every fetch of a provider's keys with this set.
-fn answer_keys(script: &ScriptedCallouts, source: &KeySource, keys: &[u8]) {
+/// Answers every fetch of keys from one source with this set.
+fn answer_keys(script: &ScriptedCallouts, source: &RemoteKeys, keys: &[u8]) {
     match source {
-        KeySource::Remote(remote) => {
+        RemoteKeys::Url(remote) => {
             script.answer(&remote.cluster, &remote.path, Answer::json(keys));
         }
-        KeySource::Discovery(discovery) => {
+        RemoteKeys::Discovery(discovery) => {
             let (Some(host), Some(path)) = (discovery.hosts.first(), discovery.paths.first())
             else {
                 return;
@@ -89,7 +91,6 @@ fn answer_keys(script: &ScriptedCallouts, source: &KeySource, keys: &[u8]) {
             script.answer(&host.cluster, path, Answer::json(metadata(discovery)));
             script.answer(&host.cluster, DISCOVERED_PATH, Answer::json(keys));
         }
-        KeySource::Jwks(_) | KeySource::SecretEnv(_) | KeySource::PublicKeyEnv(_) => {}
     }
 }
 

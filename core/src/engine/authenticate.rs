@@ -15,9 +15,9 @@ use super::mutate::{Identity, identity};
 use super::possession::Presented;
 use super::requirement::{Examination, Place, Plan, Use, UseIndex};
 use super::source::{Availability, Source};
-use super::{Provider, ProviderKeys, SourceIndex};
+use super::{Provider, SourceIndex};
 use crate::jose::dpop::VerifiedProof;
-use crate::jose::{Claims, Jwk, UntrustedToken, VerifyError, verify};
+use crate::jose::{Claims, Jwk, JwkSet, UntrustedToken, VerifyError, verify_with_any};
 use crate::request::Request;
 use crate::revocation::Subject;
 use crate::time::Timestamp;
@@ -30,6 +30,16 @@ enum Verdict {
     Refused(Denial),
     /// It cannot be judged before a source has answered.
     Needs,
+}
+
+/// What comes of asking a source for a key that nobody knows.
+enum Asked {
+    /// It will answer.
+    Awaited,
+    /// It does not have the key.
+    Answered,
+    /// It has nothing, and will not answer in time.
+    Missing(Denial),
 }
 
 /// Everything that tokens are judged by.
@@ -161,55 +171,80 @@ impl Bench<'_> {
         }
     }
 
-    /// Checks the signature with the provider's keys, as far as they are known. Gives the `kid` of the key that made
-    /// it: that of the key where the token names none.
+    /// Checks the signature with the provider's keys, as far as they are known: those of a source that is there decide
+    /// without the others. Gives the `kid` of the key that made it: that of the key where the token names none.
     fn verify<'t>(
         &mut self,
         provider: &Provider,
         token: &'t UntrustedToken<'t>,
     ) -> Result<Option<Cow<'t, str>>, Verdict> {
-        let source_index = match &provider.keys {
-            ProviderKeys::Fixed(keys) => {
-                return match verify(token, keys, &provider.algorithms) {
-                    Ok(verified) => Ok(kid_of(token, verified.key())),
-                    Err(error) => Err(Verdict::Refused(denial(error))),
-                };
-            }
-            ProviderKeys::Remote(index) => *index,
-        };
-        let Some(source) = self.sources.get_mut(source_index.0) else {
-            return Err(Verdict::Refused(Denial::Internal));
-        };
-        let error = match source.keys(self.now, self.deadline) {
-            Availability::Pending => {
-                // What it waits for is as new as anything that it could ask for.
-                if !self.refetched.contains(&source_index) {
-                    self.refetched.push(source_index);
-                }
-                self.awaited.push(source_index);
-                return Err(Verdict::Needs);
-            }
-            Availability::Missing => return Err(Verdict::Refused(unavailable(source))),
-            Availability::Ready(keys) => {
-                self.used_remote_keys = true;
-                match verify(token, keys, &provider.algorithms) {
-                    Ok(verified) => return Ok(kid_of(token, verified.key())),
-                    Err(error) => error,
-                }
-            }
+        let error = match self.verify_with_known(provider, token) {
+            Ok(kid) => return Ok(kid),
+            Err(error) => error,
         };
         if !may_be_rotated(error) {
             return Err(Verdict::Refused(denial(error)));
         }
-        let is_outstanding = self.outstanding.contains(&source_index);
-        let may_refetch = self.deadline > self.now && !self.refetched.contains(&source_index);
-        if !is_outstanding && may_refetch && source.refetch(self.now) {
-            self.refetched.push(source_index);
-        } else if !is_outstanding {
-            return Err(Verdict::Refused(denial(error)));
+        let mut needs_answer = false;
+        let mut missing = None;
+        for index in &provider.keys.remote {
+            match self.ask(*index) {
+                Asked::Awaited => needs_answer = true,
+                Asked::Answered => {}
+                Asked::Missing(denial) => missing = missing.or(Some(denial)),
+            }
         }
-        self.awaited.push(source_index);
-        Err(Verdict::Needs)
+        if needs_answer {
+            return Err(Verdict::Needs);
+        }
+        // The key may be one of those that nobody could tell about.
+        Err(Verdict::Refused(missing.unwrap_or_else(|| denial(error))))
+    }
+
+    /// Checks the signature with the keys that are there.
+    fn verify_with_known<'t>(
+        &mut self,
+        provider: &Provider,
+        token: &'t UntrustedToken<'t>,
+    ) -> Result<Option<Cow<'t, str>>, VerifyError> {
+        let mut sets: Vec<&JwkSet> = provider.keys.fixed.iter().collect();
+        for index in &provider.keys.remote {
+            let source = self.sources.get(index.0);
+            if let Some(Availability::Ready(keys)) =
+                source.map(|source| source.keys(self.now, self.deadline))
+            {
+                self.used_remote_keys = true;
+                sets.push(keys);
+            }
+        }
+        verify_with_any(token, &sets, &provider.algorithms)
+            .map(|verified| kid_of(token, verified.key()))
+    }
+
+    /// Asks a source for a key that nobody knows, which a request does once for each.
+    fn ask(&mut self, index: SourceIndex) -> Asked {
+        let Some(source) = self.sources.get_mut(index.0) else {
+            return Asked::Missing(Denial::Internal);
+        };
+        match source.keys(self.now, self.deadline) {
+            Availability::Pending => {
+                // What it waits for is as new as anything that it could ask for.
+                if !self.refetched.contains(&index) {
+                    self.refetched.push(index);
+                }
+            }
+            Availability::Missing => return Asked::Missing(unavailable(source)),
+            Availability::Ready(_) if self.outstanding.contains(&index) => {}
+            Availability::Ready(_) => {
+                let may_refetch = self.deadline > self.now && !self.refetched.contains(&index);
+                if !may_refetch || !source.refetch(self.now) {
+                    return Asked::Answered;
+                }
+                self.refetched.push(index);
+            }
+        }
+        self.awaited.push(index);
+        Asked::Awaited
     }
 }
 

@@ -65,8 +65,8 @@ pub(super) struct Failed {
 /// What a source is for.
 #[derive(Debug)]
 pub(super) enum Purpose {
-    /// A JWK set at a fixed place.
-    Keys(Remote),
+    /// A JWK set at a fixed place, and the thumbprints of the keys of it that count; none: all do.
+    Keys(Remote, Vec<Sha256Digest>),
     /// A JWK set where its issuer says.
     Discovered(Box<Discovered>),
     /// A list of what is revoked.
@@ -77,7 +77,7 @@ impl Purpose {
     /// What the source is kept for in the end.
     pub(super) const fn content(&self) -> Content {
         match self {
-            Self::Keys(_) | Self::Discovered(_) => Content::Keys,
+            Self::Keys(..) | Self::Discovered(_) => Content::Keys,
             Self::Revocations(_) => Content::Revocations,
         }
     }
@@ -85,7 +85,7 @@ impl Purpose {
     /// How long an answer may take, in milliseconds.
     pub(super) const fn timeout_ms(&self) -> u64 {
         match self {
-            Self::Keys(remote) | Self::Revocations(remote) => remote.timeout_ms,
+            Self::Keys(remote, _) | Self::Revocations(remote) => remote.timeout_ms,
             Self::Discovered(discovered) => discovered.config.timeout_ms,
         }
     }
@@ -93,21 +93,21 @@ impl Purpose {
     /// How many answers a request waits for when nothing was fetched yet.
     pub(super) const fn requests(&self) -> u64 {
         match self {
-            Self::Keys(_) | Self::Revocations(_) => 1,
+            Self::Keys(..) | Self::Revocations(_) => 1,
             Self::Discovered(_) => 2,
         }
     }
 
     pub(super) const fn cache_ttl_secs(&self) -> Option<u64> {
         match self {
-            Self::Keys(remote) | Self::Revocations(remote) => remote.cache_ttl_secs,
+            Self::Keys(remote, _) | Self::Revocations(remote) => remote.cache_ttl_secs,
             Self::Discovered(discovered) => discovered.config.cache_ttl_secs,
         }
     }
 
     pub(super) const fn max_stale_secs(&self) -> u64 {
         match self {
-            Self::Keys(remote) | Self::Revocations(remote) => remote.max_stale_secs,
+            Self::Keys(remote, _) | Self::Revocations(remote) => remote.max_stale_secs,
             Self::Discovered(discovered) => discovered.config.max_stale_secs,
         }
     }
@@ -115,7 +115,7 @@ impl Purpose {
     /// Where the source is, for logs.
     pub(super) fn label(&self) -> String {
         match self {
-            Self::Keys(remote) | Self::Revocations(remote) => label(&remote.url),
+            Self::Keys(remote, _) | Self::Revocations(remote) => label(&remote.url),
             Self::Discovered(discovered) => discovered.document(0).label(),
         }
     }
@@ -123,8 +123,8 @@ impl Purpose {
     /// What distinguishes the source from those at other places, for all engines alike.
     pub(super) fn topic(&self) -> Topic {
         match self {
-            Self::Keys(remote) => remote_topic(b"keys", remote),
-            Self::Revocations(remote) => remote_topic(b"revocations", remote),
+            Self::Keys(remote, pins) => remote_topic(b"keys", remote, pins),
+            Self::Revocations(remote) => remote_topic(b"revocations", remote, &[]),
             Self::Discovered(discovered) => discovered.topic(),
         }
     }
@@ -133,7 +133,16 @@ impl Purpose {
     pub(super) fn load(&self, text: Vec<u8>) -> Result<Loaded, FetchFailure> {
         match self.content() {
             Content::Revocations => parse_revocations(Cow::Owned(text)),
-            Content::Keys | Content::Metadata => parse_keys(Cow::Owned(text)),
+            Content::Keys | Content::Metadata => parse_keys(Cow::Owned(text), self.pins()),
+        }
+    }
+
+    /// The thumbprints of the keys that count; none: all do.
+    fn pins(&self) -> &[Sha256Digest] {
+        match self {
+            Self::Keys(_, pins) => pins,
+            Self::Discovered(discovered) => &discovered.pins,
+            Self::Revocations(_) => &[],
         }
     }
 
@@ -144,7 +153,7 @@ impl Purpose {
                 let (location, at) = discovered.location.as_ref()?;
                 Some((&location.url, *at))
             }
-            Self::Keys(_) | Self::Revocations(_) => None,
+            Self::Keys(..) | Self::Revocations(_) => None,
         }
     }
 
@@ -179,7 +188,7 @@ impl Purpose {
     /// The request that the round needs now.
     pub(super) fn request(&self) -> (Content, Target) {
         match self {
-            Self::Keys(remote) => (Content::Keys, target(remote)),
+            Self::Keys(remote, _) => (Content::Keys, target(remote)),
             Self::Revocations(remote) => (Content::Revocations, target(remote)),
             Self::Discovered(discovered) => discovered.request(),
         }
@@ -194,7 +203,9 @@ impl Purpose {
         told: &mut Vec<Event>,
     ) -> Step {
         match self {
-            Self::Keys(remote) => brought(Content::Keys, &remote.url, read_keys(answer)),
+            Self::Keys(remote, pins) => {
+                brought(Content::Keys, &remote.url, read_keys(answer, pins))
+            }
             Self::Revocations(remote) => {
                 brought(Content::Revocations, &remote.url, read_revocations(answer))
             }
@@ -203,14 +214,17 @@ impl Purpose {
     }
 }
 
-fn remote_topic(kind: &[u8], remote: &Remote) -> Topic {
-    Topic::of(&[
+/// Whether a set can be used depends on the pins, and with that whether fetching it has failed.
+fn remote_topic(kind: &[u8], remote: &Remote, pins: &[Sha256Digest]) -> Topic {
+    let mut parts = Vec::from([
         kind,
         remote.cluster.as_bytes(),
         remote.scheme.as_bytes(),
         remote.authority.as_bytes(),
         remote.path.as_bytes(),
-    ])
+    ]);
+    parts.extend(pins.iter().map(|pin| pin.as_bytes().as_slice()));
+    Topic::of(&parts)
 }
 
 fn target(remote: &Remote) -> Target {
@@ -244,19 +258,20 @@ fn named(key: &Jwk) -> Vec<u8> {
     named
 }
 
-fn read_keys(answer: FetchAnswer<'_>) -> Result<Loaded, FetchFailure> {
-    parse_keys(answer.body()?)
+fn read_keys(answer: FetchAnswer<'_>, pins: &[Sha256Digest]) -> Result<Loaded, FetchFailure> {
+    parse_keys(answer.body()?, pins)
 }
 
 fn read_revocations(answer: FetchAnswer<'_>) -> Result<Loaded, FetchFailure> {
     parse_revocations(answer.body()?)
 }
 
-fn parse_keys(text: Cow<'_, [u8]>) -> Result<Loaded, FetchFailure> {
-    match JwkSet::parse(&text, KeyOrigin::Remote) {
-        Ok(keys) if keys.is_empty() => Err(FetchFailure::NoUsableKey),
-        Ok(keys) => Ok(Loaded::Keys(keys, text.into_owned())),
-        Err(error) => Err(FetchFailure::Invalid(error)),
+fn parse_keys(text: Cow<'_, [u8]>, pins: &[Sha256Digest]) -> Result<Loaded, FetchFailure> {
+    let keys = JwkSet::parse(&text, KeyOrigin::Remote).map_err(FetchFailure::Invalid)?;
+    let keys = keys.pinned(pins);
+    match keys.is_empty() {
+        true => Err(FetchFailure::NoUsableKey),
+        false => Ok(Loaded::Keys(keys, text.into_owned())),
     }
 }
 
@@ -314,6 +329,8 @@ impl Loaded {
 #[derive(Debug)]
 pub(super) struct Discovered {
     config: Discovery,
+    /// The thumbprints of the keys that count; none: all do.
+    pins: Vec<Sha256Digest>,
     /// What the issuer said last, and when.
     location: Option<(KeyLocation, Timestamp)>,
     /// How long that is believed without asking again.
@@ -336,9 +353,10 @@ enum Stage {
 }
 
 impl Discovered {
-    pub(super) const fn new(config: Discovery) -> Self {
+    pub(super) const fn new(config: Discovery, pins: Vec<Sha256Digest>) -> Self {
         Self {
             config,
+            pins,
             location: None,
             believed: METADATA_TIME_TO_LIVE,
             stage: Stage::Metadata(0),
@@ -354,6 +372,7 @@ impl Discovered {
         for host in &self.config.hosts {
             parts.extend([&host.scheme, &host.authority, &host.cluster].map(|it| it.as_bytes()));
         }
+        parts.extend(self.pins.iter().map(|pin| pin.as_bytes().as_slice()));
         Topic::of(&parts)
     }
 
@@ -433,7 +452,7 @@ impl Discovered {
                     }
                 }
             }
-            (_, keys) => self.handle_keys(&keys.url, read_keys(answer)),
+            (_, keys) => self.handle_keys(&keys.url, read_keys(answer, &self.pins)),
         }
     }
 

@@ -103,18 +103,17 @@ struct Provider {
 impl Provider {
     /// Everything that is fetched for it.
     fn sources(&self) -> impl Iterator<Item = SourceIndex> {
-        let keys = match self.keys {
-            ProviderKeys::Remote(index) => Some(index),
-            ProviderKeys::Fixed(_) => None,
-        };
-        keys.into_iter().chain(self.revocations)
+        self.keys.remote.iter().copied().chain(self.revocations)
     }
 }
 
+/// The keys of a provider: all of them count.
 #[derive(Debug)]
-enum ProviderKeys {
-    Fixed(JwkSet),
-    Remote(SourceIndex),
+struct ProviderKeys {
+    /// Those that are always there.
+    fixed: Option<JwkSet>,
+    /// Those that are fetched.
+    remote: Vec<SourceIndex>,
 }
 
 /// An app, as far as it matters once it was matched.

@@ -21,10 +21,10 @@ use super::requirement::{Plan, PlanError};
 use super::source::Source;
 use super::{Access, App, AppRoute, Engine, Provider, ProviderKeys, SourceIndex};
 use crate::config::{
-    self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, ForwardTarget, ForwardedClaim,
-    Handling, KeySource, MAX_FILTER_STATE_KEY_BYTES, PathKind,
+    self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, FixedKeys, ForwardTarget,
+    ForwardedClaim, Handling, MAX_FILTER_STATE_KEY_BYTES, PathKind, RemoteKeys,
 };
-use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError};
+use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError, Sha256Digest};
 use crate::matching::{Matcher, MatcherError};
 use crate::replay::LocalMemory;
 use crate::request::fold_header_name;
@@ -180,7 +180,7 @@ pub(super) fn build(
     let mut sources = Sources {
         default_ttl_secs: default_ttl_secs(environment)?,
         now,
-        by_origin: BTreeMap::new(),
+        origins: Vec::new(),
         list: Vec::new(),
     };
     let mut providers = Vec::with_capacity(config.providers.len());
@@ -262,19 +262,22 @@ fn default_ttl_secs(
 }
 
 /// What is fetched, and from where.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(PartialEq, Eq)]
 enum Origin {
-    Keys(config::Remote),
-    Discovered(config::Discovery),
+    /// With the thumbprints of the keys that count.
+    Keys(RemoteKeys, Vec<Sha256Digest>),
     Revocations(config::Remote),
 }
 
 impl Origin {
     fn purpose(&self) -> Purpose {
         match self {
-            Self::Keys(remote) => Purpose::Keys(remote.clone()),
-            Self::Discovered(discovery) => {
-                Purpose::Discovered(Box::new(Discovered::new(discovery.clone())))
+            Self::Keys(RemoteKeys::Url(remote), pins) => {
+                Purpose::Keys(remote.clone(), pins.clone())
+            }
+            Self::Keys(RemoteKeys::Discovery(discovery), pins) => {
+                let discovered = Discovered::new(discovery.clone(), pins.clone());
+                Purpose::Discovered(Box::new(discovered))
             }
             Self::Revocations(remote) => Purpose::Revocations(remote.clone()),
         }
@@ -284,15 +287,16 @@ impl Origin {
 struct Sources {
     default_ttl_secs: Option<u64>,
     now: Timestamp,
-    by_origin: BTreeMap<Origin, SourceIndex>,
+    /// Where each of `list` is from.
+    origins: Vec<Origin>,
     list: Vec<Source>,
 }
 
 impl Sources {
     /// The source of that; providers that need the same share it and its fetches.
     fn index_of(&mut self, origin: Origin) -> SourceIndex {
-        if let Some(index) = self.by_origin.get(&origin) {
-            return *index;
+        if let Some(known) = self.origins.iter().position(|known| *known == origin) {
+            return SourceIndex(known);
         }
         let index = SourceIndex(self.list.len());
         let source = Source::new(
@@ -302,7 +306,7 @@ impl Sources {
             self.now,
         );
         self.list.push(source);
-        self.by_origin.insert(origin, index);
+        self.origins.push(origin);
         index
     }
 }
@@ -327,49 +331,7 @@ fn read_provider(
         .ok_or_else(|| inconsistent("has a proof of unlimited age"))?;
     let revoked = revoked(&provider.revocation.entries)
         .map_err(|_| inconsistent("revokes more than a list can hold"))?;
-    let keys = match provider.keys {
-        KeySource::Jwks(jwks) => {
-            let text = jwks.to_string();
-            ProviderKeys::Fixed(JwkSet::parse(text.as_bytes(), KeyOrigin::Local).map_err(
-                |error| SetupError::Keys {
-                    provider: provider.name.clone(),
-                    error,
-                },
-            )?)
-        }
-        KeySource::Remote(_) | KeySource::Discovery(_)
-            if provider.algorithms.iter().any(|alg| alg.is_symmetric()) =>
-        {
-            return Err(inconsistent(
-                "allows a symmetric algorithm with a remote key set",
-            ));
-        }
-        KeySource::Remote(remote) => ProviderKeys::Remote(sources.index_of(Origin::Keys(remote))),
-        KeySource::Discovery(discovery) => {
-            if discovery.hosts.is_empty() || discovery.paths.is_empty() {
-                return Err(inconsistent("says nowhere that its keys may be"));
-            }
-            ProviderKeys::Remote(sources.index_of(Origin::Discovered(discovery)))
-        }
-        KeySource::SecretEnv(name) => {
-            let secret = variable(environment, &name)?;
-            ProviderKeys::Fixed(
-                JwkSet::from_secret(&secret, &provider.algorithms)
-                    .map_err(|error| SetupError::Secret { name, error })?,
-            )
-        }
-        KeySource::PublicKeyEnv(name) => {
-            let pem = variable(environment, &name)?;
-            let keys = JwkSet::from_pem(&pem).map_err(|error| SetupError::PublicKey {
-                name: name.clone(),
-                error,
-            })?;
-            if !serves(&keys, &provider.algorithms) {
-                return Err(SetupError::NoUsableKey { name });
-            }
-            ProviderKeys::Fixed(keys)
-        }
-    };
+    let keys = read_keys(&provider, environment, sources)?;
     Ok(Provider {
         name: provider.name,
         issuers,
@@ -385,6 +347,99 @@ fn read_provider(
             .remote
             .map(|remote| sources.index_of(Origin::Revocations(remote))),
     })
+}
+
+fn read_keys(
+    provider: &config::Provider,
+    environment: &dyn Fn(&str) -> Option<Vec<u8>>,
+    sources: &mut Sources,
+) -> Result<ProviderKeys, SetupError> {
+    let inconsistent = |problem| SetupError::Inconsistent {
+        place: provider.name.clone(),
+        problem,
+    };
+    let config::Keys {
+        fixed,
+        remote,
+        pinned,
+    } = &provider.keys;
+    let pins = pinned
+        .iter()
+        .map(|pin| Sha256Digest::from_base64url(pin))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| inconsistent("pins something other than a thumbprint"))?;
+    if fixed.is_none() && remote.is_empty() {
+        return Err(inconsistent("has no source of keys"));
+    }
+    if !remote.is_empty() && provider.algorithms.iter().any(|alg| alg.is_symmetric()) {
+        return Err(inconsistent(
+            "allows a symmetric algorithm with a remote key set",
+        ));
+    }
+    let fixed = match fixed {
+        Some(keys) => Some(read_fixed(provider, keys, &pins, environment)?),
+        None => None,
+    };
+    if fixed.as_ref().is_some_and(JwkSet::is_empty) {
+        return Err(inconsistent("has no key that may be used"));
+    }
+    let mut indices = Vec::new();
+    for keys in remote {
+        if let RemoteKeys::Discovery(discovery) = keys {
+            if discovery.hosts.is_empty() || discovery.paths.is_empty() {
+                return Err(inconsistent("says nowhere that its keys may be"));
+            }
+        }
+        let index = sources.index_of(Origin::Keys(keys.clone(), pins.clone()));
+        if !indices.contains(&index) {
+            indices.push(index);
+        }
+    }
+    Ok(ProviderKeys {
+        fixed,
+        remote: indices,
+    })
+}
+
+/// The keys that are always there.
+fn read_fixed(
+    provider: &config::Provider,
+    keys: &FixedKeys,
+    pins: &[Sha256Digest],
+    environment: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<JwkSet, SetupError> {
+    match keys {
+        FixedKeys::Jwks(jwks) => {
+            let text = jwks.to_string();
+            let keys = JwkSet::parse(text.as_bytes(), KeyOrigin::Local);
+            let keys = keys.map_err(|error| SetupError::Keys {
+                provider: provider.name.clone(),
+                error,
+            })?;
+            Ok(keys.pinned(pins))
+        }
+        FixedKeys::SecretEnv(name) => {
+            let secret = variable(environment, name)?;
+            let keys = JwkSet::from_secret(&secret, &provider.algorithms);
+            let keys = keys.map_err(|error| SetupError::Secret {
+                name: name.clone(),
+                error,
+            })?;
+            Ok(keys.pinned(pins))
+        }
+        FixedKeys::PublicKeyEnv(name) => {
+            let pem = variable(environment, name)?;
+            let keys = JwkSet::from_pem(&pem).map_err(|error| SetupError::PublicKey {
+                name: name.clone(),
+                error,
+            })?;
+            let keys = keys.pinned(pins);
+            if !serves(&keys, &provider.algorithms) {
+                return Err(SetupError::NoUsableKey { name: name.clone() });
+            }
+            Ok(keys)
+        }
+    }
 }
 
 /// What a policy itself revokes.

@@ -11,7 +11,7 @@ use jwt_compact::alg::SecretBytes;
 use rsa::traits::PublicKeyParts;
 use rsa::{BigUint, RsaPublicKey};
 
-use super::{Algorithm, KeyError, base64url, der, signature};
+use super::{Algorithm, KeyError, KeyType, base64url, der, signature};
 use crate::json::{self, Value};
 
 /// The shortest RSA modulus in bits (RFC 7518 §3.3).
@@ -142,6 +142,18 @@ impl Jwk {
     /// the document can sign.
     pub fn private_key_material(&self) -> bool {
         self.private_key_material
+    }
+
+    /// The kind of the key.
+    pub(super) const fn key_type(&self) -> KeyType {
+        match self.material {
+            Material::Rsa(_) => KeyType::Rsa,
+            Material::P256(_) | Material::P384(_) | Material::P521(_) | Material::Secp256k1(_) => {
+                KeyType::Ec
+            }
+            Material::Ed25519(_) => KeyType::Okp,
+            Material::Secret(_) => KeyType::Oct,
+        }
     }
 
     /// Whether signer and verifier share the key.

@@ -106,6 +106,12 @@ pub enum KeyError {
         /// How many keys the set has.
         keys: usize,
     },
+    /// The policy pins the keys of the provider, and not this one.
+    NotPinned {
+        /// The SHA-256 thumbprint of the key (RFC 7638) in base64url; `None` for a symmetric key, whose thumbprint
+        /// would tell something about the secret.
+        thumbprint: Option<String>,
+    },
 }
 
 impl fmt::Display for KeyError {
@@ -178,6 +184,12 @@ impl fmt::Display for KeyError {
                 "the set has {keys} keys, only the first {} are used",
                 super::MAX_KEYS
             ),
+            Self::NotPinned {
+                thumbprint: Some(thumbprint),
+            } => write!(f, "its thumbprint `{thumbprint}` is not pinned"),
+            Self::NotPinned { thumbprint: None } => {
+                f.write_str("a shared secret has no thumbprint that could be pinned")
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Algorithm, Jwk, KeyError, KeyOrigin, KeyType, PemError, pem};
+use super::{Algorithm, Jwk, KeyError, KeyOrigin, KeyType, PemError, Sha256Digest, pem};
 use crate::json::{self, Value};
 
 /// The longest key set that is read, in bytes.
@@ -138,6 +138,40 @@ impl JwkSet {
             keys: alloc::vec![Jwk::secret(secret, algorithms)?],
             rejected: Vec::new(),
         })
+    }
+
+    /// The set as it is for somebody who uses only the keys with one of these thumbprints (RFC 7638): the others are
+    /// put aside. No `pins` allow every key.
+    #[must_use]
+    pub fn pinned(mut self, pins: &[Sha256Digest]) -> Self {
+        if pins.is_empty() {
+            return self;
+        }
+        let mut before = core::mem::take(&mut self.rejected).into_iter().peekable();
+        let mut index = 0_usize;
+        for key in core::mem::take(&mut self.keys) {
+            // A key stands behind those that were put aside before, each in its place.
+            while let Some(rejected) = before.next_if(|rejected| rejected.index == index) {
+                self.rejected.push(rejected);
+                index = index.saturating_add(1);
+            }
+            let thumbprint = (!key.is_symmetric()).then(|| key.thumbprint());
+            if thumbprint.is_some_and(|thumbprint| pins.contains(&thumbprint)) {
+                self.keys.push(key);
+            } else {
+                self.rejected.push(RejectedKey {
+                    index,
+                    kid: key.kid().map(ToOwned::to_owned),
+                    key_type: Some(key.key_type()),
+                    error: KeyError::NotPinned {
+                        thumbprint: thumbprint.map(|thumbprint| thumbprint.to_base64url()),
+                    },
+                });
+            }
+            index = index.saturating_add(1);
+        }
+        self.rejected.extend(before);
+        self
     }
 
     /// The usable keys, in the order of the set.

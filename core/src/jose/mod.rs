@@ -29,4 +29,4 @@ pub use key_error::KeyError;
 pub use key_set::{JwkSet, JwkSetError, MAX_JWKS_BYTES, MAX_KEYS, RejectedKey};
 pub use pem::PemError;
 pub use token::{Header, MAX_TOKEN_BYTES, Segment, TokenError, UntrustedToken};
-pub use verify::{MAX_CANDIDATES, VerifiedToken, VerifyError, verify};
+pub use verify::{MAX_CANDIDATES, VerifiedToken, VerifyError, verify, verify_with_any};

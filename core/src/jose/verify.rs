@@ -3,6 +3,7 @@
 //! The algorithm is fixed by the provider's list and by the key; the token can only name one of those that
 //! both allow (RFC 8725 §3.1). Times, issuer and audience are not looked at here.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Algorithm, Claims, Header, Jwk, JwkSet, TokenError, UntrustedToken};
@@ -11,15 +12,14 @@ use super::{Algorithm, Claims, Header, Jwk, JwkSet, TokenError, UntrustedToken};
 /// cost thousands of signature checks.
 pub const MAX_CANDIDATES: usize = 16;
 
-/// A token whose signature is right. Only [`verify`] makes one.
+/// A token whose signature is right. Only [`verify_with_any`] makes one.
 #[derive(Debug)]
 pub struct VerifiedToken<'t> {
     token: &'t UntrustedToken<'t>,
     key: &'t Jwk,
-    key_index: usize,
 }
 
-/// Why no key of a set verifies a token.
+/// Why no key verifies a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -50,17 +50,30 @@ pub enum VerifyError {
     },
 }
 
-/// Checks the signature of a token.
-///
-/// Candidates are the keys that take part in the token's algorithm and whose `kid` is the token's; a key
-/// without `kid` matches every token, and a token without `kid` every key. Those with the very `kid` are
-/// tried first, [`MAX_CANDIDATES`] in all.
+/// Checks the signature of a token with the keys of one set; see [`verify_with_any`].
 ///
 /// # Errors
 /// A [`VerifyError`] when the algorithm is not `allowed` or no candidate made the signature.
 pub fn verify<'t>(
     token: &'t UntrustedToken<'t>,
     keys: &'t JwkSet,
+    allowed: &[Algorithm],
+) -> Result<VerifiedToken<'t>, VerifyError> {
+    verify_with_any(token, &[keys], allowed)
+}
+
+/// Checks the signature of a token with the keys of several sets, as if they were one.
+///
+/// Candidates are the keys that take part in the token's algorithm and whose `kid` is the token's; a key
+/// without `kid` matches every token, and a token without `kid` every key. Those with the very `kid` are
+/// tried first, [`MAX_CANDIDATES`] in all. The sets take turns, so that a large one does not leave the keys of
+/// another untried.
+///
+/// # Errors
+/// A [`VerifyError`] when the algorithm is not `allowed` or no candidate made the signature.
+pub fn verify_with_any<'t>(
+    token: &'t UntrustedToken<'t>,
+    sets: &[&'t JwkSet],
     allowed: &[Algorithm],
 ) -> Result<VerifiedToken<'t>, VerifyError> {
     let alg = token.header().alg();
@@ -72,34 +85,53 @@ pub fn verify<'t>(
     let named = |key: &Jwk| kid.is_some() && key.kid() == kid;
     // A key without a name, or any key when the token names none.
     let unnamed = |key: &Jwk| kid.is_none() || key.kid().is_none();
-    let numbered = || keys.keys().iter().enumerate().filter(|(_, key)| fits(key));
-    let candidates = || {
-        let first = numbered().filter(|(_, key)| named(key));
-        first.chain(numbered().filter(|(_, key)| unnamed(key)))
-    };
+    let all = || sets.iter().flat_map(|set| set.keys());
 
-    for (key_index, key) in candidates().take(MAX_CANDIDATES) {
+    let first = in_turns(sets, |key| fits(key) && named(key));
+    let candidates = first.chain(in_turns(sets, |key| fits(key) && unnamed(key)));
+    for key in candidates.take(MAX_CANDIDATES) {
         if key.verify_signature(alg, token.signing_input(), token.signature()) {
-            return Ok(VerifiedToken {
-                token,
-                key,
-                key_index,
-            });
+            return Ok(VerifiedToken { token, key });
         }
     }
-    let count = candidates().count();
+    let count = all()
+        .filter(|key| fits(key) && (named(key) || unnamed(key)))
+        .count();
     if count == 0 {
         return Err(VerifyError::NoKeyMatches {
             alg,
             has_kid: kid.is_some(),
-            keys_with_kid: keys.keys().iter().filter(|key| named(key)).count(),
-            keys_with_alg: numbered().count(),
+            keys_with_kid: all().filter(|key| named(key)).count(),
+            keys_with_alg: all().filter(|key| fits(key)).count(),
         });
     }
     Err(VerifyError::SignatureInvalid {
         tried: count.min(MAX_CANDIDATES),
         candidates: count,
-        keys_with_kid: numbered().filter(|(_, key)| named(key)).count(),
+        keys_with_kid: all().filter(|key| fits(key) && named(key)).count(),
+    })
+}
+
+/// The keys of which something holds: the first of each set, then the second of each, and so on.
+fn in_turns<'t>(
+    sets: &[&'t JwkSet],
+    holds: impl Fn(&Jwk) -> bool,
+) -> impl Iterator<Item = &'t Jwk> {
+    let mut queues: Vec<_> = sets.iter().map(|set| set.keys().iter()).collect();
+    let mut turn = 0;
+    core::iter::from_fn(move || {
+        // As many sets in a row as there are had nothing more: the end.
+        for _ in 0..queues.len() {
+            let key = queues.get_mut(turn)?.find(|key| holds(key));
+            turn = turn.saturating_add(1);
+            if turn == queues.len() {
+                turn = 0;
+            }
+            if key.is_some() {
+                return key;
+            }
+        }
+        None
     })
 }
 
@@ -125,11 +157,6 @@ impl<'t> VerifiedToken<'t> {
     /// The key that made the signature.
     pub fn key(&self) -> &'t Jwk {
         self.key
-    }
-
-    /// The place of that key in [`JwkSet::keys`].
-    pub fn key_index(&self) -> usize {
-        self.key_index
     }
 }
 

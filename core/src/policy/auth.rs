@@ -214,13 +214,7 @@ impl Compiler<'_> {
             .into_iter()
             .filter(|part| part.audiences.is_empty())
             .filter_map(|part| self.provider_at(part.index))
-            .filter(|provider| {
-                provider.audiences.is_empty()
-                    && matches!(
-                        provider.keys,
-                        config::KeySource::Remote(_) | config::KeySource::Discovery(_)
-                    )
-            })
+            .filter(|provider| provider.audiences.is_empty() && !provider.keys.remote.is_empty())
             .map(|provider| provider.issuer.as_deref().unwrap_or(&provider.name))
             .collect();
         unchecked.dedup();

@@ -75,7 +75,7 @@ impl<'c> Checker<'c> {
             }
             (Shape::Array { items, min_items }, Kind::Array(elements)) => {
                 if (elements.len() as u64) < *min_items {
-                    self.found.push(empty_list(node));
+                    self.found.push(short_list(node, *min_items));
                 }
                 for (index, _) in elements.iter().enumerate() {
                     if let Some(element) = node.element(index) {
@@ -370,14 +370,13 @@ impl<'c> Checker<'c> {
     }
 }
 
-fn empty_list(node: &Node<'_, '_>) -> Diagnostic {
-    Diagnostic::error(
-        Code::InvalidValue,
-        node.span(),
-        node.path(),
-        format!("{} is empty", node.label()),
-    )
-    .with_hint("name at least one, or leave the field out")
+fn short_list(node: &Node<'_, '_>, least: u64) -> Diagnostic {
+    let error = |message| Diagnostic::error(Code::InvalidValue, node.span(), node.path(), message);
+    match least {
+        1 => error(format!("{} is empty", node.label()))
+            .with_hint("name at least one, or leave the field out"),
+        _ => error(format!("{} has fewer than {least} elements", node.label())),
+    }
 }
 
 fn unknown_word(node: &Node<'_, '_>, text: &str, words: &[(String, String)]) -> Diagnostic {

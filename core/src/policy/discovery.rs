@@ -7,12 +7,12 @@ use alloc::vec::Vec;
 
 use super::compiler::Compiler;
 use super::diagnostic::{Code, Diagnostic, quote};
+use super::key_sources::{Keys, asymmetric, fetched};
 use super::node::Node;
-use super::provider::{Keys, asymmetric};
 use super::source;
 use super::url::{JwksUrl, split_port};
 use super::value::{self, Fault};
-use crate::config::{self, DiscoveryHost, KeySource};
+use crate::config::{self, DiscoveryHost, RemoteKeys};
 use crate::discovery::metadata_paths;
 
 impl Compiler<'_> {
@@ -67,7 +67,7 @@ impl Compiler<'_> {
             cluster: cluster.clone(),
         });
         Some(Keys {
-            source: KeySource::Discovery(config::Discovery {
+            config: fetched(RemoteKeys::Discovery(config::Discovery {
                 issuer: issuer.clone(),
                 paths: metadata_paths(&url.path).into(),
                 hosts: hosts.collect(),
@@ -78,7 +78,7 @@ impl Compiler<'_> {
                 max_stale_secs: provider
                     .jwks_max_stale_secs
                     .unwrap_or(source::DEFAULT_JWKS_MAX_STALE_SECS),
-            }),
+            })),
             default_algorithms: asymmetric(),
             possible_algorithms: asymmetric(),
             clusters,

@@ -6,16 +6,20 @@ use alloc::vec::Vec;
 
 use super::compiler::Compiler;
 use super::diagnostic::{Code, Diagnostic, quote};
+use super::key_sources::{Counting, Keys, fixed};
 use super::node::Node;
-use super::provider::Keys;
 use super::render::LineIndex;
-use crate::config::KeySource;
-use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyOrigin, PemError};
+use crate::config::FixedKeys;
+use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError, RejectedKey};
 use crate::json::Span;
 
 impl Compiler<'_> {
     /// The keys of `jwks`.
-    pub(super) fn inline_set(&mut self, field: &Node<'_, '_>) -> Option<Keys> {
+    pub(super) fn inline_set(
+        &mut self,
+        field: &Node<'_, '_>,
+        counting: Counting<'_>,
+    ) -> Option<Keys> {
         let text = field.value().to_string();
         let set = self.key_set(field, text.as_bytes(), "`jwks`")?;
         let keys = field.field("keys");
@@ -23,25 +27,40 @@ impl Compiler<'_> {
             let element = keys.as_ref().and_then(|keys| keys.element(index));
             element.map_or(field.span(), |element| element.span())
         };
-        self.judge_set(field, &set, "`jwks`", place)
+        self.judge_set(field, set, "`jwks`", counting, place)
     }
 
     /// The keys of `jwks_file`.
-    pub(super) fn set_from_file(&mut self, field: &Node<'_, '_>, name: &str) -> Option<Keys> {
+    pub(super) fn set_from_file(
+        &mut self,
+        field: &Node<'_, '_>,
+        name: &str,
+        counting: Counting<'_>,
+    ) -> Option<Keys> {
         let text = self.read(field, name)?;
         let set = self.key_set(field, &text, &quote(name))?;
-        self.judge_set(field, &set, &quote(name), |_| field.span())
+        self.judge_set(field, set, &quote(name), counting, |_| field.span())
     }
 
     /// The key of `public_key`.
-    pub(super) fn inline_pem(&mut self, field: &Node<'_, '_>, text: &str) -> Option<Keys> {
-        self.pem(field, text.as_bytes(), "`public_key`")
+    pub(super) fn inline_pem(
+        &mut self,
+        field: &Node<'_, '_>,
+        text: &str,
+        counting: Counting<'_>,
+    ) -> Option<Keys> {
+        self.pem(field, text.as_bytes(), "`public_key`", counting)
     }
 
     /// The key of `public_key_file`.
-    pub(super) fn pem_from_file(&mut self, field: &Node<'_, '_>, name: &str) -> Option<Keys> {
+    pub(super) fn pem_from_file(
+        &mut self,
+        field: &Node<'_, '_>,
+        name: &str,
+        counting: Counting<'_>,
+    ) -> Option<Keys> {
         let text = self.read(field, name)?;
-        self.pem(field, &text, &quote(name))
+        self.pem(field, &text, &quote(name), counting)
     }
 
     fn read(&mut self, field: &Node<'_, '_>, name: &str) -> Option<Vec<u8>> {
@@ -85,20 +104,13 @@ impl Compiler<'_> {
     fn judge_set(
         &mut self,
         field: &Node<'_, '_>,
-        set: &JwkSet,
+        set: JwkSet,
         name: &str,
+        counting: Counting<'_>,
         place: impl Fn(usize) -> Span,
     ) -> Option<Keys> {
         for rejected in set.rejected() {
-            let which = which(rejected.index, rejected.kid.as_deref());
-            let message = format!("{which} of {name} is not used: {}", rejected.error);
-            let warning = Diagnostic::warning(
-                Code::InvalidKey,
-                place(rejected.index),
-                field.path(),
-                message,
-            );
-            self.found.push(warning);
+            self.put_aside(field, rejected, name, &place);
         }
         if set.is_empty() {
             let message = format!("{name} has no usable key");
@@ -125,6 +137,22 @@ impl Compiler<'_> {
                     "write its public members only; whoever has read it can sign tokens",
                 ));
                 is_valid = false;
+            } else if key.is_symmetric() && (counting.is_floor || !counting.pins.is_empty()) {
+                let (reason, hint) = match counting.is_floor {
+                    true => (
+                        "cannot stand beside keys that are fetched",
+                        "only public keys may; leave it out",
+                    ),
+                    false => (
+                        "has no thumbprint that could be pinned",
+                        "leave it out, or `pinned_keys`",
+                    ),
+                };
+                let message = format!("{which} of {name} is a shared secret, which {reason}");
+                let error =
+                    Diagnostic::error(Code::InvalidKey, place(index), field.path(), message);
+                self.found.push(error.with_hint(hint));
+                is_valid = false;
             } else if key.is_symmetric() {
                 let message = format!(
                     "{which} of {name} is a shared secret, and will stand in the configuration"
@@ -135,13 +163,69 @@ impl Compiler<'_> {
                     .push(warning.with_hint("`jwt_secret_env` keeps it in the environment"));
             }
         }
-        let algorithms = set_algorithms(set);
-        is_valid.then(|| local(set, algorithms.clone(), algorithms))
+        if !is_valid {
+            return None;
+        }
+        let set = self.pinned(field, set, name, counting, place)?;
+        let algorithms = set_algorithms(&set);
+        Some(local(&set, algorithms.clone(), algorithms))
     }
 
-    fn pem(&mut self, field: &Node<'_, '_>, text: &[u8], name: &str) -> Option<Keys> {
+    /// The keys of a set that are pinned, where any are. The others are reported.
+    fn pinned(
+        &mut self,
+        field: &Node<'_, '_>,
+        set: JwkSet,
+        name: &str,
+        counting: Counting<'_>,
+        place: impl Fn(usize) -> Span,
+    ) -> Option<JwkSet> {
+        let set = set.pinned(counting.pins);
+        let is_unpinned =
+            |rejected: &&RejectedKey| matches!(rejected.error, KeyError::NotPinned { .. });
+        if set.is_empty() {
+            let message = format!("{name} has no key that is pinned");
+            let error = Diagnostic::error(Code::InvalidKey, field.opening(), field.path(), message);
+            let hint = set.rejected().iter().find(is_unpinned);
+            let hint = hint.map(ToString::to_string);
+            self.found.push(Diagnostic { hint, ..error });
+            return None;
+        }
+        for rejected in set.rejected().iter().filter(is_unpinned) {
+            self.put_aside(field, rejected, name, &place);
+        }
+        Some(set)
+    }
+
+    /// Reports a key that is not used.
+    fn put_aside(
+        &mut self,
+        field: &Node<'_, '_>,
+        rejected: &RejectedKey,
+        name: &str,
+        place: impl Fn(usize) -> Span,
+    ) {
+        let which = which(rejected.index, rejected.kid.as_deref());
+        let message = format!("{which} of {name} is not used: {}", rejected.error);
+        let warning = Diagnostic::warning(
+            Code::InvalidKey,
+            place(rejected.index),
+            field.path(),
+            message,
+        );
+        self.found.push(warning);
+    }
+
+    fn pem(
+        &mut self,
+        field: &Node<'_, '_>,
+        text: &[u8],
+        name: &str,
+        counting: Counting<'_>,
+    ) -> Option<Keys> {
         match JwkSet::from_pem(text) {
             Ok(set) => {
+                let set = self.pinned(field, set, name, counting, |_| field.span())?;
                 let possible = set_algorithms(&set);
                 Some(local(&set, pem_algorithms(&set), possible))
             }
@@ -175,13 +259,8 @@ fn local(
     default_algorithms: Vec<Algorithm>,
     possible_algorithms: Vec<Algorithm>,
 ) -> Keys {
-    Keys {
-        source: KeySource::Jwks(sorted(set)),
-        default_algorithms,
-        possible_algorithms,
-        clusters: Vec::new(),
-        issuer: None,
-    }
+    let keys = FixedKeys::Jwks(sorted(set));
+    fixed(keys, default_algorithms, possible_algorithms)
 }
 
 /// The set as JSON, its members in one order in every build.

@@ -19,6 +19,7 @@ mod discovery;
 mod form;
 mod forward;
 mod http;
+mod key_sources;
 mod keys;
 mod node;
 mod possession;
@@ -51,7 +52,7 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
-use crate::config::{CACHE_TTL_VARIABLE, Config, KeySource};
+use crate::config::{CACHE_TTL_VARIABLE, Config, FixedKeys};
 use crate::engine::Engine;
 use crate::jose::Algorithm;
 use crate::json::{self, Span, Value};
@@ -252,8 +253,9 @@ fn write(config: &Config, document: &Value<'_>, found: &mut Diagnostics) -> Opti
 /// from it are taken for good ones.
 fn try_out(mut config: Config) -> Result<(), String> {
     for provider in &mut config.providers {
-        if let KeySource::PublicKeyEnv(name) = &provider.keys {
-            provider.keys = KeySource::SecretEnv(name.clone());
+        if let Some(FixedKeys::PublicKeyEnv(name)) = &provider.keys.fixed {
+            provider.keys.fixed = Some(FixedKeys::SecretEnv(name.clone()));
+            provider.keys.pinned.clear();
             provider.algorithms = Vec::from([Algorithm::Hs256]);
         }
     }

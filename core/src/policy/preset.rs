@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use super::compiler::Compiler;
 use super::diagnostic::{Code, quote};
+use super::key_sources::{Keys, PRESET_FIELDS};
 use super::node::Node;
-use super::provider::{Keys, PRESET_FIELDS};
 use super::source::{self, Preset};
 use super::terms::names_issuers;
 use super::url::{JwksUrl, split_port};

@@ -1,4 +1,4 @@
-//! An issuer of tokens: its one source of keys, and what goes with it.
+//! An issuer of tokens: its keys, and what goes with them.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -7,36 +7,14 @@ use alloc::vec::Vec;
 
 use super::compiler::Compiler;
 use super::diagnostic::{Code, Diagnostic, quote, quote_list};
-use super::node::{Node, opening};
-use super::redact::is_variable_name;
+use super::key_sources::Keys;
+use super::node::Node;
 use super::requirements::Collector;
 use super::source;
 use super::url::JwksUrl;
 use super::value;
-use crate::config::{self, CACHE_TTL_VARIABLE, KeySource, Remote};
+use crate::config::{self, FixedKeys, RemoteKeys};
 use crate::jose::Algorithm;
-
-/// The fields of which a provider has exactly one.
-const KEY_SOURCES: [&str; 9] = [
-    "preset",
-    "jwks_url",
-    "jwks",
-    "jwks_file",
-    "public_key",
-    "public_key_file",
-    "jwt_secret_env",
-    "jwt_public_key_env",
-    "oidc_discovery",
-];
-/// The fields that only mean something for keys from a URL.
-const REMOTE_FIELDS: [&str; 4] = [
-    "jwks_cluster",
-    "jwks_timeout_ms",
-    "jwks_cache_ttl_secs",
-    "jwks_max_stale_secs",
-];
-/// The fields that only mean something for a preset.
-pub(super) const PRESET_FIELDS: [&str; 3] = ["tenant", "host", "realm"];
 
 /// A provider as the configuration has it, and what it asks of the proxy once it is used.
 #[derive(Debug)]
@@ -44,18 +22,6 @@ pub(super) struct CompiledProvider {
     provider: config::Provider,
     /// The clusters that it is fetched through, and what each has to reach.
     clusters: Vec<(String, JwksUrl)>,
-}
-
-/// Keys, and the algorithms that they are for where the policy does not say.
-pub(super) struct Keys {
-    pub(super) source: KeySource,
-    pub(super) default_algorithms: Vec<Algorithm>,
-    /// The algorithms that the policy may name.
-    pub(super) possible_algorithms: Vec<Algorithm>,
-    /// The clusters that they are fetched through, and what each has to reach.
-    pub(super) clusters: Vec<(String, JwksUrl)>,
-    /// What the preset knows of the issuer.
-    pub(super) issuer: Option<String>,
 }
 
 impl Compiler<'_> {
@@ -72,8 +38,8 @@ impl Compiler<'_> {
         let keys = match self.is_discovery_denied(node, provider) {
             true => None,
             false => self
-                .key_source(node)
-                .and_then(|field| self.keys(node, &field, provider)),
+                .key_fields(node)
+                .and_then(|fields| self.keys(node, &fields, provider)),
         };
         let revocation = self.revocation(node, provider);
         let algorithms = match &keys {
@@ -117,7 +83,7 @@ impl Compiler<'_> {
                 require_expiration: provider
                     .require_expiration
                     .unwrap_or(source::DEFAULT_REQUIRE_EXPIRATION),
-                keys: keys.source,
+                keys: keys.config,
                 revocation,
                 handling: config::Handling {
                     // A provider that says no says nothing.
@@ -177,185 +143,6 @@ impl Compiler<'_> {
         is_valid.then_some(audiences)
     }
 
-    /// The one field that says where the keys are; none or several are reported.
-    fn key_source<'n, 'a>(&mut self, node: &Node<'n, 'a>) -> Option<Node<'n, 'a>> {
-        let mut sources = node
-            .children()
-            .filter(|field| field.name().is_some_and(|name| KEY_SOURCES.contains(&name)));
-        let Some(first) = sources.next() else {
-            self.no_key_source(node);
-            return None;
-        };
-        let mut is_single = true;
-        for other in sources {
-            is_single = false;
-            let (hint, message) = match (first.name(), other.name()) {
-                (Some("preset"), Some("jwks_url")) | (Some("jwks_url"), Some("preset")) => (
-                    "a preset sets `jwks_url` itself; leave one of the two out",
-                    format!("{} cannot stand beside {}", other.label(), first.label()),
-                ),
-                _ => (
-                    "a provider has exactly one source of keys",
-                    format!(
-                        "{} is a second source of keys beside {}",
-                        other.label(),
-                        first.label()
-                    ),
-                ),
-            };
-            self.contradiction(&other, &first, message, Some(hint.into()));
-        }
-        is_single.then_some(first)
-    }
-
-    fn no_key_source(&mut self, node: &Node<'_, '_>) {
-        let message = format!("no source of keys in {}", node.label());
-        let sources = quote_list(KEY_SOURCES);
-        let hint = match node.name() {
-            Some("auth") => format!("name the provider in `providers`, or write one of {sources}"),
-            _ => format!("write one of {sources}"),
-        };
-        let error = Diagnostic::error(
-            Code::MissingField,
-            opening(node.span()),
-            node.path(),
-            message,
-        );
-        self.found.push(error.with_hint(hint));
-    }
-
-    /// The keys that `field`, the one source of keys of `node`, stands for.
-    fn keys(
-        &mut self,
-        node: &Node<'_, '_>,
-        field: &Node<'_, '_>,
-        provider: &source::Provider,
-    ) -> Option<Keys> {
-        let source = field.name()?;
-        let is_remote = matches!(source, "preset" | "jwks_url" | "oidc_discovery");
-        let mut is_valid = true;
-        for other in node.children() {
-            let Some(name) = other.name() else { continue };
-            let needs = match name {
-                _ if REMOTE_FIELDS.contains(&name) && !is_remote => "keys from a URL",
-                _ if PRESET_FIELDS.contains(&name) && source != "preset" => "a `preset`",
-                "discovery_hosts" if source != "oidc_discovery" => "`oidc_discovery`",
-                _ => continue,
-            };
-            let message = format!("{} has no effect beside {}", other.label(), field.label());
-            self.contradiction(
-                &other,
-                field,
-                message,
-                Some(format!("it is for {needs}; leave it out")),
-            );
-            is_valid = false;
-        }
-        let text = field.value().as_str().unwrap_or_default();
-        let keys = match source {
-            "preset" => self.preset(node, field, provider),
-            "jwks_url" => self
-                .parsed(field, text, JwksUrl::parse)
-                .and_then(|url| self.remote(node, field, provider, (text, url), None)),
-            "oidc_discovery" => self.discovered(node, field, provider),
-            "jwks" => self.inline_set(field),
-            "jwks_file" => self.set_from_file(field, text),
-            "public_key" => self.inline_pem(field, text),
-            "public_key_file" => self.pem_from_file(field, text),
-            "jwt_secret_env" => self.variable(field, text).map(|name| Keys {
-                source: KeySource::SecretEnv(name),
-                default_algorithms: Vec::from([Algorithm::Hs256]),
-                possible_algorithms: algorithms(Algorithm::is_symmetric),
-                clusters: Vec::new(),
-                issuer: None,
-            }),
-            _ => self.variable(field, text).map(|name| Keys {
-                source: KeySource::PublicKeyEnv(name),
-                default_algorithms: Vec::from([
-                    Algorithm::Rs256,
-                    Algorithm::Es256,
-                    Algorithm::Es384,
-                    Algorithm::Es512,
-                    Algorithm::Es256k,
-                    Algorithm::EdDsa,
-                ]),
-                possible_algorithms: asymmetric(),
-                clusters: Vec::new(),
-                issuer: None,
-            }),
-        };
-        keys.filter(|_| is_valid)
-    }
-
-    /// The name of an environment variable. The message does not repeat it: it may be the secret itself.
-    fn variable(&mut self, field: &Node<'_, '_>, text: &str) -> Option<String> {
-        if text == CACHE_TTL_VARIABLE {
-            let message =
-                format!("`{CACHE_TTL_VARIABLE}` says how long keys are fresh, and holds no key");
-            self.error(Code::Contradiction, field, message, None);
-            return None;
-        }
-        if is_variable_name(text.as_bytes()) {
-            return Some(text.into());
-        }
-        let message = format!(
-            "{} is not the name of an environment variable",
-            field.label()
-        );
-        let hint =
-            "letters, digits and `_`, no digit first; the value itself never stands in a policy";
-        self.error(Code::InvalidValue, field, message, Some(hint.into()));
-        None
-    }
-
-    /// Keys from a URL.
-    pub(super) fn remote(
-        &mut self,
-        node: &Node<'_, '_>,
-        field: &Node<'_, '_>,
-        provider: &source::Provider,
-        (text, url): (&str, JwksUrl),
-        issuer: Option<String>,
-    ) -> Option<Keys> {
-        if url.scheme == "http" && !url.is_loopback() {
-            let message =
-                "keys are fetched without TLS: whoever is on the way can replace them".into();
-            self.warn(
-                Code::Insecure,
-                field,
-                message,
-                Some("write `https://…`".into()),
-            );
-        }
-        let cluster = match (node.field("jwks_cluster"), &provider.jwks_cluster) {
-            (Some(field), Some(name)) => self.parsed(&field, name, |name| {
-                value::check_text(name).map(|()| String::from(name))
-            })?,
-            _ => self.options.cluster(&url),
-        };
-        let remote_cluster = cluster.clone();
-        Some(Keys {
-            source: KeySource::Remote(Remote {
-                url: text.into(),
-                cluster,
-                scheme: url.scheme.into(),
-                authority: url.authority.clone(),
-                path: url.path.clone(),
-                timeout_ms: provider
-                    .jwks_timeout_ms
-                    .unwrap_or(source::DEFAULT_JWKS_TIMEOUT_MS),
-                cache_ttl_secs: provider.jwks_cache_ttl_secs,
-                max_stale_secs: provider
-                    .jwks_max_stale_secs
-                    .unwrap_or(source::DEFAULT_JWKS_MAX_STALE_SECS),
-            }),
-            default_algorithms: asymmetric(),
-            possible_algorithms: asymmetric(),
-            clusters: Vec::from([(remote_cluster, url)]),
-            issuer,
-        })
-    }
-
     /// The algorithms of a provider: those that the policy names, or those of its keys.
     fn algorithms(
         &mut self,
@@ -366,9 +153,7 @@ impl Compiler<'_> {
         let (Some(list), Some(named)) = (node.field("algorithms"), &provider.algorithms) else {
             return Some(keys.default_algorithms.clone());
         };
-        let source = node
-            .children()
-            .find(|field| field.name().is_some_and(|name| KEY_SOURCES.contains(&name)))?;
+        let source = self.key_fields(node)?.main;
         let mut seen = BTreeMap::new();
         let mut is_valid = true;
         for (element, algorithm) in list.elements().zip(named) {
@@ -376,12 +161,12 @@ impl Compiler<'_> {
             if keys.possible_algorithms.contains(algorithm) {
                 continue;
             }
-            let message = match &keys.source {
-                KeySource::Remote(_) | KeySource::Discovery(_) => format!(
+            let message = match keys.config.remote.is_empty() {
+                false => format!(
                     "{} needs a shared secret, which never comes from a URL",
                     quote(algorithm.name())
                 ),
-                _ => format!(
+                true => format!(
                     "{} is no algorithm for the keys in {}",
                     quote(algorithm.name()),
                     source.label()
@@ -410,27 +195,16 @@ fn require(
     for (cluster, url) in clusters {
         requirements.cluster(cluster, url, &provider.name);
     }
-    match &provider.keys {
-        KeySource::SecretEnv(name) | KeySource::PublicKeyEnv(name) => requirements.env(name),
-        KeySource::Remote(Remote { cache_ttl_secs, .. })
-        | KeySource::Discovery(config::Discovery { cache_ttl_secs, .. })
-            if cache_ttl_secs.is_none() =>
-        {
-            requirements.cache_ttl();
-        }
-        KeySource::Jwks(_) | KeySource::Remote(_) | KeySource::Discovery(_) => {}
+    if let Some(FixedKeys::SecretEnv(name) | FixedKeys::PublicKeyEnv(name)) = &provider.keys.fixed {
+        requirements.env(name);
     }
-}
-
-/// The algorithms of keys that come from a URL.
-pub(super) fn asymmetric() -> Vec<Algorithm> {
-    algorithms(|algorithm| !algorithm.is_symmetric())
-}
-
-/// The algorithms for which something holds.
-fn algorithms(holds: impl Fn(Algorithm) -> bool) -> Vec<Algorithm> {
-    Algorithm::ALL
-        .into_iter()
-        .filter(|algorithm| holds(*algorithm))
-        .collect()
+    let asks_for_ttl = provider.keys.remote.iter().any(|keys| match keys {
+        RemoteKeys::Url(config::Remote { cache_ttl_secs, .. })
+        | RemoteKeys::Discovery(config::Discovery { cache_ttl_secs, .. }) => {
+            cache_ttl_secs.is_none()
+        }
+    });
+    if asks_for_ttl {
+        requirements.cache_ttl();
+    }
 }

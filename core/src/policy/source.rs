@@ -42,6 +42,13 @@ pub const DEFAULT_REQUIRE_EXPIRATION: bool = true;
 pub const MAX_CLOCK_SKEW_SECS: u64 = 3600;
 /// The longest lifetime that a provider may ask of its tokens to stay below, in seconds: a hundred years.
 pub const MAX_MAX_LIFETIME_SECS: u64 = 3_153_600_000;
+/// The fewest URLs that a list of them has.
+pub const MIN_JWKS_URLS: usize = 2;
+/// The most URLs that a provider may have its keys at: each is a fetch of its own, and each set is looked into for
+/// every token.
+pub const MAX_JWKS_URLS: usize = 8;
+/// The most keys that a provider may pin. Each key of each set is compared with all of them.
+pub const MAX_PINNED_KEYS: usize = 64;
 /// The longest time that a proof of possession may be used, in seconds: it is remembered for so long.
 pub const MAX_DPOP_MAX_AGE_SECS: u64 = 600;
 /// The longest time that an answer with keys may take, in milliseconds.
@@ -319,8 +326,9 @@ pub enum PartMode {
     AllowMissingOrFailed,
 }
 
-/// An issuer of tokens and where its keys are. It has exactly one source of keys: `preset`, `jwks_url`, `jwks`,
-/// `jwks_file`, `public_key`, `public_key_file`, `jwt_secret_env`, `jwt_public_key_env` or `oidc_discovery`.
+/// An issuer of tokens and where its keys are. It has one source of keys: `preset`, `jwks_url`, `jwks_urls`, `jwks`,
+/// `jwks_file`, `public_key`, `public_key_file`, `jwt_secret_env`, `jwt_public_key_env` or `oidc_discovery`. Beside
+/// one whose keys are fetched, `jwks` or `jwks_file` may stand, whose keys are then good in any case.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
@@ -365,22 +373,27 @@ pub struct Provider {
     pub realm: Option<String>,
     /// The URL of a JWK set, absolute, `https` or `http`. The keys are fetched through the proxy and cached.
     pub jwks_url: Option<String>,
+    /// Instead of `jwks_url`: several of them, each as that one, as during a move from one identity provider to
+    /// another. A token is good if any of them publishes its key: whether the others answer does not matter then.
+    #[schemars(length(min = MIN_JWKS_URLS, max = MAX_JWKS_URLS))]
+    pub jwks_urls: Option<Vec<String>>,
     /// The proxy's cluster that requests for `jwks_url` are sent to. By default the URL's host and port as they
     /// are written there, in lower case, unless the compiler is told otherwise.
     pub jwks_cluster: Option<String>,
-    /// How long an answer from `jwks_url` may take, in milliseconds.
+    /// How long an answer from `jwks_url`, or each of `jwks_urls`, may take, in milliseconds.
     #[schemars(range(min = 1, max = MAX_JWKS_TIMEOUT_MS), extend("default" = DEFAULT_JWKS_TIMEOUT_MS))]
     pub jwks_timeout_ms: Option<u64>,
-    /// How long keys from `jwks_url` are fresh, in seconds. When left out, the proxy's environment variable
+    /// How long keys from `jwks_url` or `jwks_urls` are fresh, in seconds. When left out, the proxy's environment variable
     /// `GATEWAY_JWKS__CACHE_TTL_SECS` says, else `Cache-Control: max-age` of the answer, within 60 and 3600, else 300.
     #[schemars(range(min = 1, max = MAX_JWKS_CACHE_TTL_SECS))]
     pub jwks_cache_ttl_secs: Option<u64>,
-    /// How long keys stay in use beyond their freshness while `jwks_url` fails, in seconds; 0 is not at all.
+    /// How long keys stay in use beyond their freshness while the URL that they are from fails, in seconds; 0 is not
+    /// at all.
     #[schemars(range(min = 0, max = MAX_JWKS_MAX_STALE_SECS), extend("default" = DEFAULT_JWKS_MAX_STALE_SECS))]
     pub jwks_max_stale_secs: Option<u64>,
-    /// A JWK set (RFC 7517), inline.
+    /// A JWK set (RFC 7517), inline. Beside keys that are fetched, all of its keys have to be public.
     pub jwks: Option<InlineJwks>,
-    /// A file with a JWK set, read when the policy is compiled; relative to the policy's folder.
+    /// A file with a JWK set, as `jwks`, read when the policy is compiled; relative to the policy's folder.
     pub jwks_file: Option<String>,
     /// A public key in PEM (`-----BEGIN PUBLIC KEY-----`), inline.
     pub public_key: Option<String>,
@@ -402,6 +415,10 @@ pub struct Provider {
     /// For `oidc_discovery`: the hosts beside the issuer's that its keys may be on, with a port if need be.
     #[schemars(length(min = 1))]
     pub discovery_hosts: Option<Vec<String>>,
+    /// The SHA-256 thumbprints (RFC 7638), in base64url, of the keys that are used. Every other key, wherever it
+    /// comes from, is treated as if it were not there.
+    #[schemars(length(min = 1, max = MAX_PINNED_KEYS))]
+    pub pinned_keys: Option<Vec<String>>,
     /// Tokens that are refused although they are genuine. For long lists, and for those that change without the
     /// policy, there is `revocation_url`.
     pub revoked: Option<Revoked>,

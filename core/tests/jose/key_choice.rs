@@ -2,6 +2,7 @@
 
 use nexus_core::jose::{
     Algorithm, JwkSet, KeyOrigin, MAX_CANDIDATES, UntrustedToken, VerifyError, base64url, verify,
+    verify_with_any,
 };
 use rsa::traits::PublicKeyParts as _;
 use serde_json::{Value, json};
@@ -252,7 +253,7 @@ fn a_set_of_many_keys_costs_a_bounded_number_of_checks() {
     let token = UntrustedToken::parse(token.as_bytes()).unwrap();
     let set = set_of(&keys);
     let verified = verify(&token, &set, &Algorithm::ALL).unwrap();
-    assert_eq!(verified.key_index(), 100);
+    assert!(std::ptr::eq(verified.key(), &set.keys()[100]));
     assert_eq!(verified.key().kid(), Some("mine"));
 }
 
@@ -302,9 +303,64 @@ fn keys_that_share_a_name_are_all_tried() {
         let header = format!(r#"{{"alg":"{algorithm}","kid":"same"}}"#);
         let token = signer::token(algorithm, &header, CLAIMS);
         let token = UntrustedToken::parse(token.as_bytes()).unwrap();
-        assert_eq!(
-            verify(&token, &set, &Algorithm::ALL).unwrap().key_index(),
-            index
-        );
+        let verified = verify(&token, &set, &Algorithm::ALL).unwrap();
+        assert!(std::ptr::eq(verified.key(), &set.keys()[index]));
     }
+}
+
+#[test]
+fn several_sets_are_tried_in_turns_within_one_bound() {
+    let stranger =
+        || SigningKey::P256(p256::ecdsa::SigningKey::random(&mut rsa::rand_core::OsRng)).jwk();
+    let large = set_of(&(0..100).map(|_| stranger()).collect::<Vec<_>>());
+    let (mut named, mut other) = (key(Algorithm::Es256).jwk(), stranger());
+    named["kid"] = json!("mine");
+    other["kid"] = json!("mine");
+    let (own, named, other) = (
+        set_of(&[key(Algorithm::Es256).jwk()]),
+        set_of(&[named]),
+        set_of(&[other]),
+    );
+    let header = r#"{"alg":"ES256","kid":"mine"}"#;
+    let unnamed = good_token(Algorithm::Es256);
+    let with_name = signer::token(Algorithm::Es256, header, CLAIMS);
+    let found = |token: &str, sets: &[&JwkSet]| {
+        let token = UntrustedToken::parse(token.as_bytes()).unwrap();
+        verify_with_any(&token, sets, &Algorithm::ALL).map(|_| ())
+    };
+    let cases: [(&str, &[&JwkSet], &str); 5] = [
+        (&unnamed, &[&large, &own], "behind a large set"),
+        (
+            &unnamed,
+            &[&large, &large, &own, &large],
+            "between large sets",
+        ),
+        (
+            &with_name,
+            &[&large, &own],
+            "a key without name, behind a large set",
+        ),
+        (&with_name, &[&other, &named], "two keys of one name"),
+        (&with_name, &[&large, &named], "the name goes first"),
+    ];
+    for (token, sets, note) in cases {
+        assert_eq!(found(token, sets), Ok(()), "{note}");
+    }
+    assert_eq!(
+        found(&unnamed, &[&large, &large]),
+        Err(VerifyError::SignatureInvalid {
+            tried: MAX_CANDIDATES,
+            candidates: 200,
+            keys_with_kid: 0,
+        })
+    );
+    assert_eq!(
+        found(&with_name, &[]),
+        Err(VerifyError::NoKeyMatches {
+            alg: Algorithm::Es256,
+            has_kid: true,
+            keys_with_kid: 0,
+            keys_with_alg: 0,
+        })
+    );
 }

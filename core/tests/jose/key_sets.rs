@@ -702,3 +702,39 @@ fn a_key_that_names_its_algorithm_verifies_no_other() {
         assert!(!jwk.verify_signature(other, b"message", &signer.sign(other, b"message")));
     }
 }
+
+#[test]
+fn of_a_pinned_set_the_other_keys_are_put_aside_in_their_places() {
+    let mut broken = key(Algorithm::Es256).jwk();
+    broken["use"] = json!("enc");
+    let mut named = key(Algorithm::EdDsa).jwk();
+    named["kid"] = json!("ed");
+    let keys = [
+        key(Algorithm::Rs256).jwk(),
+        broken,
+        named,
+        key(Algorithm::Es256).jwk(),
+        key(Algorithm::Hs256).jwk(),
+    ];
+    let set = parse(&json!(keys), KeyOrigin::Local);
+    let print = |index: usize| set.keys()[index].thumbprint();
+    assert_eq!(set.clone().pinned(&[]).keys().len(), 4, "no pins, no bound");
+    let pinned = set.clone().pinned(&[print(2), print(0)]);
+    let kept: Vec<_> = pinned.keys().iter().map(|key| key.thumbprint()).collect();
+    assert_eq!(kept, [print(0), print(2)]);
+    let told: Vec<_> = pinned.rejected().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "key 1: `use` is `enc`, not `sig`".to_owned(),
+            format!(
+                "key 2: its thumbprint `{}` is not pinned",
+                print(1).to_base64url()
+            ),
+            "key 4: a shared secret has no thumbprint that could be pinned".to_owned(),
+        ]
+    );
+    assert_eq!(pinned.rejected()[1].kid.as_deref(), Some("ed"));
+    // Even somebody who knows what the thumbprint of a secret would be cannot pin it.
+    assert!(key_set(Algorithm::Hs256).pinned(&[print(3)]).is_empty());
+}

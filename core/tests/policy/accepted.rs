@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nexus_core::config::{
-    Auth, CACHE_TTL_VARIABLE, Condition, ConditionTest, Config, KeySource, PathKind, Provider,
+    Auth, CACHE_TTL_VARIABLE, Condition, ConditionTest, Config, PathKind, Provider, RemoteKeys,
     Requirement, RouteOrder, TextMatch, TextMatchKind, TokenSource, Unmatched,
 };
 use nexus_core::engine::Engine;
@@ -40,13 +40,13 @@ fn the_app_document_that_the_project_starts_from_compiles_as_it_stands() {
     assert_eq!(
         compiled.json,
         concat!(
-            r#"{"nexus":2,"providers":[{"name":"my-sso-app/default_policy","#,
+            r#"{"nexus":3,"providers":[{"name":"my-sso-app/default_policy","#,
             r#""issuer":"https://your-sso-provider.com","audiences":["your-app-client-id"],"#,
             r#""algorithms":["RS256","RS384","RS512","PS256","PS384","PS512","ES256","ES384","ES512","ES256K","EdDSA"],"#,
             r#""clock_skew_secs":60,"require_expiration":true,"#,
-            r#""keys":{"remote":{"url":"https://your-sso-provider.com/.well-known/jwks.json","#,
+            r#""keys":{"remote":[{"url":{"url":"https://your-sso-provider.com/.well-known/jwks.json","#,
             r#""cluster":"your-sso-provider.com","scheme":"https","authority":"your-sso-provider.com","#,
-            r#""path":"/.well-known/jwks.json","timeout_ms":5000,"max_stale_secs":86400}},"#,
+            r#""path":"/.well-known/jwks.json","timeout_ms":5000,"max_stale_secs":86400}}]},"#,
             r#""handling":{"required_claims":["sub","email"],"forward_claims":["#,
             r#"{"claim":"email","to":{"header":"x-user-email"}},{"claim":"sub","to":{"header":"x-user-id"}}]}}],"#,
             r#""apps":[{"slug":"my-sso-app","hosts":["*"],"path":"/my-app","#,
@@ -77,7 +77,7 @@ fn what_is_left_out_has_its_default_and_what_is_said_holds() {
     assert_eq!(defaults.audiences, [""; 0]);
     assert_eq!(defaults.clock_skew_secs, 60);
     assert!(defaults.require_expiration);
-    let KeySource::Remote(remote) = defaults.keys else {
+    let [RemoteKeys::Url(remote)] = &defaults.keys.remote[..] else {
         panic!("{defaults:?}");
     };
     assert_eq!(
@@ -106,7 +106,7 @@ fn what_is_left_out_has_its_default_and_what_is_said_holds() {
         said.algorithms.iter().map(|a| a.name()).collect::<Vec<_>>(),
         ["ES256", "RS256"]
     );
-    let KeySource::Remote(remote) = said.keys else {
+    let [RemoteKeys::Url(remote)] = &said.keys.remote[..] else {
         panic!("{said:?}");
     };
     assert_eq!(
@@ -165,7 +165,7 @@ fn presets_know_the_urls_and_the_issuers_of_their_providers() {
     ] {
         let provider = provider(&format!("{members}, \"audience\":\"a\""));
         assert_eq!(provider.issuer.as_deref(), Some(issuer), "{members}");
-        let KeySource::Remote(remote) = provider.keys else {
+        let [RemoteKeys::Url(remote)] = &provider.keys.remote[..] else {
             panic!("{members}");
         };
         assert_eq!(remote.url, url, "{members}");
@@ -227,7 +227,7 @@ fn one_key_from_any_local_source_gives_one_configuration() {
     sources.sort();
     assert_eq!(sources.first(), sources.last());
     assert!(
-        sources[0].contains(r#""keys":{"jwks":{"keys":[{"crv":"P-256","kty":"EC","x":"#),
+        sources[0].contains(r#""keys":{"fixed":{"jwks":{"keys":[{"crv":"P-256","kty":"EC","x":"#),
         "{}",
         sources[0]
     );
@@ -519,7 +519,7 @@ fn clusters_are_named_by_the_policy_then_by_the_options_then_by_the_authority() 
     ] {
         let text = with_auth(&format!("{members},\"audience\":\"a\""));
         let compiled = compile(text.as_bytes(), options, &mut read).unwrap();
-        let KeySource::Remote(remote) = &compiled.config.providers[0].keys else {
+        let [RemoteKeys::Url(remote)] = &compiled.config.providers[0].keys.remote[..] else {
             panic!("{members}");
         };
         assert_eq!(remote.cluster, expected, "{members}");
@@ -722,13 +722,13 @@ fn discovery_asks_the_issuer_and_names_every_host_that_keys_may_be_on() {
     assert_eq!(compiled.warnings, []);
     assert!(
         compiled.json.contains(concat!(
-            r#""keys":{"discovery":{"issuer":"https://IDP.example.com/tenant/","#,
+            r#""keys":{"remote":[{"discovery":{"issuer":"https://IDP.example.com/tenant/","#,
             r#""paths":["/tenant/.well-known/openid-configuration","#,
             r#""/.well-known/oauth-authorization-server/tenant"],"#,
             r#""hosts":[{"scheme":"https","authority":"idp.example.com","cluster":"outbound|443||idp.example.com"},"#,
             r#"{"scheme":"https","authority":"keys.example.com:8443","cluster":"keys"},"#,
             r#"{"scheme":"https","authority":"cdn.example.com","cluster":"outbound|443||cdn.example.com"}],"#,
-            r#""timeout_ms":100,"max_stale_secs":0}}"#,
+            r#""timeout_ms":100,"max_stale_secs":0}}]}"#,
         )),
         "{}",
         compiled.json
@@ -757,7 +757,7 @@ fn discovery_on_this_machine_may_do_without_tls() {
         r#""issuer":"http://127.0.0.1:8080","oidc_discovery":true,"jwks_cluster":"idp",
         "discovery_hosts":["localhost:9090","keys.example.com"],"jwks_cache_ttl_secs":60"#,
     );
-    let KeySource::Discovery(discovery) = provider.keys else {
+    let [RemoteKeys::Discovery(discovery)] = &provider.keys.remote[..] else {
         panic!("{provider:?}");
     };
     let hosts: Vec<_> = discovery
@@ -884,4 +884,75 @@ fn a_profile_takes_its_issuer_from_a_preset_and_its_audience_from_the_rule() {
     .config;
     assert!(config.providers[0].profile.is_some());
     assert!(config.providers[0].token_types.is_empty());
+}
+
+#[test]
+fn several_urls_a_floor_and_pins_go_into_the_configuration() {
+    let options = CompileOptions {
+        clusters: [("new.example.com".into(), "new".into())].into(),
+        ..CompileOptions::default()
+    };
+    let text = with_auth(
+        r#""jwks":{"keys":[
+            {"kty":"OKP","crv":"Ed25519","kid":"ed","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]},
+        "jwks_urls":["https://old.example.com/jwks","https://new.example.com:443/jwks?v=2","https://New.example.com"],
+        "jwks_timeout_ms":100,"jwks_max_stale_secs":0,"audience":"a","algorithms":["EdDSA"],
+        "pinned_keys":["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k","0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"]"#,
+    );
+    let compiled = compile(text.as_bytes(), &options, &mut read).unwrap();
+    assert_eq!(compiled.warnings, []);
+    assert!(
+        compiled.json.contains(concat!(
+            r#""keys":{"fixed":{"jwks":{"keys":[{"crv":"Ed25519","kid":"ed","kty":"OKP","#,
+            r#""x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}},"#,
+            r#""remote":[{"url":{"url":"https://old.example.com/jwks","cluster":"old.example.com","scheme":"https","#,
+            r#""authority":"old.example.com","path":"/jwks","timeout_ms":100,"max_stale_secs":0}},"#,
+            r#"{"url":{"url":"https://new.example.com:443/jwks?v=2","cluster":"new.example.com:443","scheme":"https","#,
+            r#""authority":"new.example.com:443","path":"/jwks?v=2","timeout_ms":100,"max_stale_secs":0}},"#,
+            r#"{"url":{"url":"https://New.example.com","cluster":"new","scheme":"https","#,
+            r#""authority":"new.example.com","path":"/","timeout_ms":100,"max_stale_secs":0}}],"#,
+            r#""pinned":["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k","0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"]}"#,
+        )),
+        "{}",
+        compiled.json
+    );
+    let clusters: Vec<_> = compiled
+        .requirements
+        .clusters
+        .iter()
+        .map(|cluster| cluster.name.as_str())
+        .collect();
+    assert_eq!(clusters, ["new", "new.example.com:443", "old.example.com"]);
+    assert_eq!(compiled.requirements.optional_env, [CACHE_TTL_VARIABLE]);
+}
+
+#[test]
+fn keys_of_the_policy_may_stand_below_everything_that_is_fetched() {
+    for source in [
+        r#""jwks_url":"https://example.com/jwks""#,
+        r#""preset":"google""#,
+        r#""oidc_discovery":true,"issuer":"https://idp.example.com""#,
+    ] {
+        for members in [
+            format!(r#"{source},"jwks_file":"ec.json""#),
+            format!(r#""jwks_file":"ec.json",{source}"#),
+        ] {
+            let provider = provider(&format!("{members},\"audience\":\"a\""));
+            assert!(provider.keys.fixed.is_some(), "{members}");
+            assert_eq!(provider.keys.remote.len(), 1, "{members}");
+            assert_eq!(provider.algorithms.len(), 11, "{members}");
+        }
+    }
+}
+
+/// What is in the environment is looked at by the filter, where pins are good for public keys as anywhere else.
+#[test]
+fn a_key_in_the_environment_may_be_pinned() {
+    let provider = provider(
+        r#""jwt_public_key_env":"K","pinned_keys":["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"]"#,
+    );
+    assert_eq!(
+        provider.keys.pinned,
+        ["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"]
+    );
 }

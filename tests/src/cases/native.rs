@@ -69,7 +69,11 @@ impl<'s> Bed<'s> {
         while let Some(fetch) = self.engine.poll_fetch(self.now) {
             let answer = match self.setting.published(&fetch.target.url) {
                 Some(body) => FetchAnswer::response(200, body.as_bytes()),
-                None if fetch.content == Content::Metadata => FetchAnswer::response(404, &b""[..]),
+                None if fetch.content == Content::Metadata
+                    || self.setting.is_down(&fetch.target.url) =>
+                {
+                    FetchAnswer::response(404, &b""[..])
+                }
                 None => panic!("`{}` publishes nothing for {fetch:?}", self.setting.name()),
             };
             self.engine.handle_answer(fetch.id, answer, self.now);

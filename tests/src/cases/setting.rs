@@ -1,7 +1,7 @@
 //! What surrounds a case: a policy with the files beside it, the environment, the key sets behind URLs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -22,6 +22,7 @@ pub struct Setting {
     folder: TempDir,
     environment: BTreeMap<String, String>,
     documents: BTreeMap<String, String>,
+    down: BTreeSet<String>,
     compiled: OnceLock<String>,
 }
 
@@ -51,6 +52,7 @@ impl Setting {
             folder,
             environment: BTreeMap::new(),
             documents: BTreeMap::new(),
+            down: BTreeSet::new(),
             compiled: OnceLock::new(),
         };
         setting.file(POLICY, policy)
@@ -86,6 +88,18 @@ impl Setting {
     pub fn document(mut self, url: &str, text: &str) -> Self {
         self.documents.insert(url.to_owned(), text.to_owned());
         self
+    }
+
+    /// Says that nothing is published at a URL on purpose: what is fetched there is answered 404.
+    #[must_use]
+    pub fn down(mut self, url: &str) -> Self {
+        self.down.insert(url.to_owned());
+        self
+    }
+
+    /// Whether nothing is published at a URL on purpose.
+    pub fn is_down(&self, url: &str) -> bool {
+        self.down.contains(url)
     }
 
     /// What it is called in reports.
@@ -131,18 +145,20 @@ impl Setting {
         let configuration: Value = serde_json::from_str(self.compiled()).expect("JSON");
         let mut remotes = Vec::new();
         for provider in configuration["providers"].as_array().expect("providers") {
-            let fixed = [
-                &provider["keys"]["remote"],
-                &provider["revocation"]["remote"],
-            ];
-            for remote in fixed.into_iter().filter(|remote| remote.is_object()) {
+            let keys = provider["keys"]["remote"].as_array();
+            let keys = keys.map(Vec::as_slice).unwrap_or_default();
+            let places = keys.iter().map(|remote| &remote["url"]);
+            let places = places.chain([&provider["revocation"]["remote"]]);
+            for remote in places.filter(|remote| remote.is_object()) {
                 remotes.push(Remote {
                     url: text(remote, "url"),
                     cluster: text(remote, "cluster"),
                     path: text(remote, "path"),
                 });
             }
-            remotes.extend(self.discovered(&provider["keys"]["discovery"]));
+            for remote in keys {
+                remotes.extend(self.discovered(&remote["discovery"]));
+            }
         }
         let mut seen = Vec::new();
         remotes.retain(|remote| {

@@ -10,7 +10,7 @@ fn bed() -> Bed {
 }
 
 fn discovery() -> Value {
-    json!({ "discovery": {
+    json!({ "remote": [{ "discovery": {
         "issuer": "https://idp.example.com",
         "paths": ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"],
         "hosts": [
@@ -18,7 +18,7 @@ fn discovery() -> Value {
             { "scheme": "https", "authority": "keys.example.com", "cluster": "keys" },
         ],
         "timeout_ms": 5000, "cache_ttl_secs": 300, "max_stale_secs": 3600,
-    }})
+    }}]})
 }
 
 fn document(jwks_uri: &str) -> String {
@@ -351,7 +351,7 @@ fn a_configuration_that_names_no_place_or_shares_a_secret_is_refused() {
         ("paths", "`idp` says nowhere that its keys may be"),
     ] {
         let mut policy = config(&discovery());
-        policy["providers"][0]["keys"]["discovery"][change] = json!([]);
+        policy["providers"][0]["keys"]["remote"][0]["discovery"][change] = json!([]);
         assert_eq!(refusal(policy), message);
     }
     let mut policy = config(&discovery());

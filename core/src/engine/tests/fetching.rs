@@ -324,8 +324,8 @@ fn providers_with_one_url_share_its_keys() {
 fn a_request_waits_for_each_source_that_may_have_its_key() {
     let mut policy = config(&remote());
     let mut second = provider(&remote());
-    second["keys"]["remote"]["url"] = json!("https://idp.example.com/other?api_key=1234");
-    second["keys"]["remote"]["path"] = json!("/other?api_key=1234");
+    second["keys"]["remote"][0]["url"]["url"] = json!("https://idp.example.com/other?api_key=1234");
+    second["keys"]["remote"][0]["url"]["path"] = json!("/other?api_key=1234");
     policy["providers"].as_array_mut().unwrap().push(second);
     policy["apps"][0]["auth"]["jwt"]["requirement"] = any_of(&[0, 1]);
     let mut bed = Bed::new(policy);
@@ -393,7 +393,7 @@ fn calls_at_any_time_are_harmless() {
 fn the_time_to_live_comes_from_the_policy_then_the_environment_then_the_default() {
     let ttl = |own: Option<u64>, variable: Option<&str>| {
         let mut policy = config(&remote());
-        policy["providers"][0]["keys"]["remote"]["cache_ttl_secs"] = json!(own);
+        policy["providers"][0]["keys"]["remote"][0]["url"]["cache_ttl_secs"] = json!(own);
         let config = Config::parse(policy.to_string().as_bytes()).unwrap();
         let environment = |name: &str| {
             assert_eq!(name, config::CACHE_TTL_VARIABLE);

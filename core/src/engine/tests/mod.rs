@@ -5,6 +5,7 @@ mod deciding;
 mod discovering;
 mod fetching;
 mod forwarding;
+mod key_sources;
 mod placing;
 mod possession;
 mod replies;
@@ -224,11 +225,11 @@ fn good(number: u8) -> String {
 }
 
 fn remote() -> Value {
-    json!({ "remote": {
+    json!({ "remote": [{ "url": {
         "url": "https://idp.example.com/jwks", "cluster": "idp", "scheme": "https",
         "authority": "idp.example.com", "path": "/jwks", "timeout_ms": 5000,
         "cache_ttl_secs": 300, "max_stale_secs": 3600,
-    }})
+    }}]})
 }
 
 fn provider(keys: &Value) -> Value {
@@ -241,7 +242,7 @@ fn provider(keys: &Value) -> Value {
 /// One app at `/app` with one provider, `sub` and `email` required and forwarded.
 fn config(keys: &Value) -> Value {
     json!({
-        "nexus": 2, "unmatched": "deny", "providers": [provider(keys)],
+        "nexus": 3, "unmatched": "deny", "providers": [provider(keys)],
         "apps": [{
             "slug": "app", "hosts": ["*"], "path": "/app",
             "auth": { "jwt": {
@@ -274,5 +275,5 @@ fn any_of(providers: &[u32]) -> Value {
 }
 
 fn inline(keys: &[u8]) -> Value {
-    json!({ "jwks": jwks(keys) })
+    json!({ "fixed": { "jwks": jwks(keys) } })
 }

@@ -100,7 +100,7 @@ fn the_spelling_of_a_name_in_the_token_does_not_matter() {
     }
     for spelling in [r#""k/1""#, r#""k\/1""#, r#""\u006b\u002f1""#] {
         let mut policy = revoking(json!({ "entries": [{ "by": "kid", "value": "k/1" }] }));
-        policy["providers"][0]["keys"]["jwks"]["keys"][0]["kid"] = json!("k/1");
+        policy["providers"][0]["keys"]["fixed"]["jwks"]["keys"][0]["kid"] = json!("k/1");
         let header = std::format!("{{\"alg\":\"EdDSA\",\"kid\":{spelling}}}");
         let token = sign_bytes(1, &header, &payload);
         assert_eq!(

@@ -11,11 +11,11 @@ fn refusal(config: &Value) -> String {
 
 #[test]
 fn what_the_engine_cannot_work_with_is_refused_by_name() {
-    let cases: [(&str, Value, &str); 20] = [
+    let cases: [(&str, Value, &str); 25] = [
         (
             "/nexus",
             json!(1),
-            "the configuration has version 1, this filter reads version 2",
+            "the configuration has version 1, this filter reads version 3",
         ),
         ("/unmatched", json!("maybe"), "unknown variant `maybe`"),
         ("/typo", json!(1), "unknown field `typo`"),
@@ -95,13 +95,38 @@ fn what_the_engine_cannot_work_with_is_refused_by_name() {
         ),
         (
             "/providers/0/keys",
-            json!({ "secret_env": "UNSET" }),
+            json!({ "fixed": { "secret_env": "UNSET" } }),
             "the environment variable `UNSET` is not set; pass it on by `vm_config.environment_variables.host_env_keys`",
         ),
         (
             "/providers/0/keys",
-            json!({ "public_key_env": "NO_PEM" }),
+            json!({ "fixed": { "public_key_env": "NO_PEM" } }),
             "the environment variable `NO_PEM` holds no public key that may be used",
+        ),
+        (
+            "/providers/0/keys",
+            json!({}),
+            "`idp` has no source of keys",
+        ),
+        (
+            "/providers/0/keys",
+            json!({ "fixed": { "jwks": { "keys": [] } } }),
+            "`idp` has no key that may be used",
+        ),
+        (
+            "/providers/0/keys",
+            json!({ "fixed": { "jwks": jwks(&[1]) }, "pinned": ["A".repeat(43)] }),
+            "`idp` has no key that may be used",
+        ),
+        (
+            "/providers/0/keys/pinned",
+            json!(["A".repeat(44)]),
+            "`idp` pins something other than a thumbprint",
+        ),
+        (
+            "/providers/0/keys",
+            json!({ "fixed": { "jwks": jwks(&[1]), "secret_env": "SECRET" } }),
+            "the configuration is not one that `nexusctl compile-policy` wrote",
         ),
     ];
     for (place, value, expected) in cases {
@@ -116,7 +141,7 @@ fn what_the_engine_cannot_work_with_is_refused_by_name() {
         let message = refusal(&policy);
         assert!(message.contains(expected), "{message}\n{expected}");
     }
-    let mut policy = config(&json!({ "secret_env": "SHORT_SECRET" }));
+    let mut policy = config(&json!({ "fixed": { "secret_env": "SHORT_SECRET" } }));
     policy["providers"][0]["algorithms"] = json!(["HS256"]);
     let message = refusal(&policy);
     assert!(
@@ -130,7 +155,7 @@ fn what_the_engine_cannot_work_with_is_refused_by_name() {
 fn a_secret_from_the_environment_verifies_tokens() {
     use jwt_compact::alg::{Hs256, Hs256Key};
     use jwt_compact::{Algorithm as _, AlgorithmSignature as _};
-    let mut policy = config(&json!({ "secret_env": "SECRET" }));
+    let mut policy = config(&json!({ "fixed": { "secret_env": "SECRET" } }));
     policy["providers"][0]["algorithms"] = json!(["HS256"]);
     let mut bed = Bed::new(policy);
     let sign = |secret: &[u8]| {

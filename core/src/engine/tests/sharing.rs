@@ -241,8 +241,8 @@ fn a_configuration_with_another_time_to_live_or_timeout_finds_it_too() {
     let mut fleet = Fleet::new(1, &config(&remote()));
     fleet.serve_keys(&[1]);
     let mut other = config(&remote());
-    other["providers"][0]["keys"]["remote"]["cache_ttl_secs"] = json!(100);
-    other["providers"][0]["keys"]["remote"]["timeout_ms"] = json!(999);
+    other["providers"][0]["keys"]["remote"][0]["url"]["cache_ttl_secs"] = json!(100);
+    other["providers"][0]["keys"]["remote"][0]["url"]["timeout_ms"] = json!(999);
     fleet.join(&other);
     assert_eq!(fleet.fetches(), []);
     fleet.everybody_knows(1);
@@ -417,7 +417,7 @@ fn a_worker_that_missed_a_rotation_asks_the_others_before_the_source() {
 #[test]
 fn a_source_that_did_not_change_is_not_sent_again() {
     let mut config = config(&remote());
-    config["providers"][0]["keys"]["remote"]["cache_ttl_secs"] = Value::Null;
+    config["providers"][0]["keys"]["remote"][0]["url"]["cache_ttl_secs"] = Value::Null;
     let mut fleet = Fleet::new(2, &config);
     let fresh = |etag: Option<&str>, max_age| Freshness {
         etag: etag.map(String::from),
@@ -497,7 +497,7 @@ fn what_a_source_says_about_its_freshness_is_bounded_and_the_policy_comes_first(
         (Some(30), Some(120), 30),
     ] {
         let mut config = config(&remote());
-        config["providers"][0]["keys"]["remote"]["cache_ttl_secs"] = json!(policy);
+        config["providers"][0]["keys"]["remote"][0]["url"]["cache_ttl_secs"] = json!(policy);
         let mut fleet = Fleet::new(2, &config);
         let body = jwks(&[1]).to_string();
         let answer = FetchAnswer::response(200, body.as_bytes());
@@ -612,7 +612,7 @@ fn two_sources_at_one_place_share_it() {
     let mut policy = config(&remote());
     let mut second = policy["providers"][0].clone();
     second["name"] = json!("second");
-    second["keys"]["remote"]["timeout_ms"] = json!(1234);
+    second["keys"]["remote"][0]["url"]["timeout_ms"] = json!(1234);
     policy["providers"].as_array_mut().unwrap().push(second);
     let mut fleet = Fleet::new(2, &policy);
     fleet.serve_keys(&[1]);
