@@ -88,11 +88,11 @@ impl Settings {
         json!({
             "name": provider.issuer, "issuer": provider.issuer, "algorithms": ["EdDSA"],
             "clock_skew_secs": 60, "require_expiration": true,
-            "keys": { "remote": {
+            "keys": { "remote": [{ "url": {
                 "url": format!("https://{authority}/jwks"), "cluster": "idp", "scheme": "https",
                 "authority": authority, "path": "/jwks", "timeout_ms": self.timeout_ms(index),
                 "cache_ttl_secs": self.cache_ttl_secs, "max_stale_secs": self.max_stale_secs,
-            }},
+            }}]},
         })
     }
 }

@@ -632,7 +632,7 @@ impl Fleet {
 #[test]
 fn news_are_heard_behind_a_failure_of_which_all_heard() {
     let mut patient = config(&remote());
-    patient["providers"][0]["keys"]["remote"]["cache_ttl_secs"] = json!(3_600);
+    patient["providers"][0]["keys"]["remote"][0]["url"]["cache_ttl_secs"] = json!(3_600);
     let mut fleet = Fleet::new(1, &config(&remote()));
     fleet.join(&patient);
     fleet.serve_keys(&[1]);
