@@ -1,7 +1,9 @@
 //! The URI that a request is for, in the form in which a client signs it (RFC 9110 §7.1, RFC 9449 §4.3).
 
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::matching::hostname;
 use crate::path::NormalPath;
@@ -74,6 +76,32 @@ impl TargetUri {
     }
 }
 
+/// How much of a host and of a path is told, in bytes each.
+const MAX_SHOWN_BYTES: usize = 128;
+
+/// The URI as evidence: escaped, and cut where it is long.
+impl fmt::Display for TargetUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        let shown = |text: &[u8]| match text.get(..MAX_SHOWN_BYTES) {
+            Some(cut) if text.len() > MAX_SHOWN_BYTES => format!("{}…", cut.escape_ascii()),
+            _ => text.escape_ascii().to_string(),
+        };
+        let host = shown(self.host.as_bytes());
+        match self.host.contains(':') {
+            true => write!(f, "{scheme}://[{host}]")?,
+            false => write!(f, "{scheme}://{host}")?,
+        }
+        if self.port != self.scheme.default_port() {
+            write!(f, ":{}", self.port)?;
+        }
+        f.write_str(&shown(&self.path))
+    }
+}
+
 /// The digits of the port of an authority that [`hostname`] accepts; none where there is no port.
 fn port(authority: &[u8]) -> &[u8] {
     match authority.rsplit(|byte| *byte == b':').next() {
@@ -106,6 +134,29 @@ impl Scheme {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_uri_is_told_escaped_and_cut() {
+        let long = "a".repeat(60_000);
+        for (uri, expected) in [
+            (
+                "HTTPS://A.example.com:443/x?token=y#z",
+                "https://a.example.com/x".into(),
+            ),
+            ("http://[::1]:8080", "http://[::1]:8080/".into()),
+            (
+                "http://a.test:443/b%C3%A4'",
+                "http://a.test:443/b%C3%A4\\'".into(),
+            ),
+            (
+                &std::format!("https://a.test/{long}"),
+                std::format!("https://a.test/{}…", &long[..127]),
+            ),
+        ] {
+            let told = TargetUri::parse(uri).map(|uri| uri.to_string());
+            assert_eq!(told.unwrap_or_else(|| "none".into()), expected);
+        }
+    }
 
     #[test]
     fn spellings_of_one_uri_are_equal() {

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use nexus_core::policy::nearest_name;
+
 use super::findings::Findings;
 use super::yaml::{Entry, Kind, Node, Place};
 
@@ -20,6 +22,8 @@ pub(crate) struct Fields<'n> {
     entries: &'n [Entry],
     spelling: Spelling,
     used: RefCell<Vec<bool>>,
+    /// The names that were asked for, which are all there are.
+    asked: RefCell<Vec<String>>,
 }
 
 impl<'n> Fields<'n> {
@@ -44,6 +48,7 @@ impl<'n> Fields<'n> {
             entries,
             spelling,
             used: RefCell::new(vec![false; entries.len()]),
+            asked: RefCell::default(),
         })
     }
 
@@ -60,6 +65,7 @@ impl<'n> Fields<'n> {
     /// The entry of a field; the name is that of the specification. One without a value is left out.
     pub(crate) fn entry(&self, name: &str, findings: &mut Findings) -> Option<&'n Entry> {
         let mut found: Option<&Entry> = None;
+        self.asked.borrow_mut().push(name.to_owned());
         for (entry, used) in self.entries.iter().zip(self.used.borrow_mut().iter_mut()) {
             let is_it = entry.name == name
                 || (self.spelling == Spelling::Proto && entry.name == camel(name));
@@ -200,40 +206,37 @@ impl<'n> Fields<'n> {
         let _ = self.entry(name, findings);
     }
 
-    /// Reports every field that nobody asked for.
-    pub(crate) fn finish(self, findings: &mut Findings) {
-        for entry in self.left() {
-            findings.not_carried(
+    /// Says of a field that what it is about is done by whoever did it until now.
+    pub(crate) fn stays(&self, name: &str, with: &str, findings: &mut Findings) {
+        if let Some(entry) = self.entry(name, findings) {
+            findings.note(
                 entry.place,
-                format!("`{}` is not known here, and not carried over", entry.name),
-                "see docs/migrating.md for the fields that are",
+                format!("`{name}` stays with {with}: it says nothing about JWTs"),
             );
         }
     }
 
-    /// Refuses every field that nobody asked for, where each says which requests pass: misspelt and left out, it
-    /// would open what it was to close.
-    pub(crate) fn finish_conditions(self, findings: &mut Findings) {
-        for entry in self.left() {
+    /// Refuses every field that nobody asked for. What is not known may say who may pass, and one that is misspelt
+    /// and left out would open what it was to close.
+    pub(crate) fn finish(self, findings: &mut Findings) {
+        let used = self.used.into_inner();
+        let asked = self.asked.into_inner();
+        let left = self.entries.iter().zip(used).filter(|(_, used)| !used);
+        for (entry, _) in left {
+            let known = asked.iter().map(String::as_str);
+            let hint = match nearest_name(&entry.name, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "see docs/migrating.md for the fields that are known".to_owned(),
+            };
             findings.refused_with_hint(
                 entry.place,
                 format!(
                     "`{}` is not known here: without it, more requests may pass",
                     entry.name
                 ),
-                "see docs/migrating.md for the fields that are",
+                hint,
             );
         }
-    }
-
-    /// The fields that nobody asked for.
-    fn left(self) -> impl Iterator<Item = &'n Entry> {
-        let used = self.used.into_inner();
-        self.entries
-            .iter()
-            .zip(used)
-            .filter(|(_, used)| !used)
-            .map(|(entry, _)| entry)
     }
 }
 
@@ -365,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_nobody_asked_for_is_reported() {
+    fn a_field_that_nobody_asked_for_is_refused() {
         let node = &documents("issuer: a\nisuer: b\n", 0).unwrap()[0];
         let mut findings = Findings::default();
         let fields = Fields::of(node, Spelling::Camel, "x", &mut findings).unwrap();
@@ -373,7 +376,7 @@ mod tests {
         fields.finish(&mut findings);
         assert_eq!(
             findings.lines(),
-            ["2: not carried: `isuer` is not known here, and not carried over"]
+            ["2: refused: `isuer` is not known here: without it, more requests may pass"]
         );
     }
 }

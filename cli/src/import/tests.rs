@@ -205,6 +205,14 @@ fn what_envoy_has_and_a_policy_cannot_is_refused() {
             "rules:\n- match: {prefix: /}\n  requires: {provider_nam: a}".to_owned(),
             "3: refused: `provider_nam` is not known here: without it, more requests may pass",
         ),
+        (
+            "rules:\n- match: {prefix: /}\n  require: {provider_name: a}".to_owned(),
+            "3: refused: `require` is not known here: without it, more requests may pass",
+        ),
+        (
+            format!("providers:\n  a: {{{keys}, audience: [x]}}\nrules: [{{match: {{prefix: /}}, requires: {{provider_name: a}}}}]"),
+            "2: refused: `audience` is not known here: without it, more requests may pass",
+        ),
     ] {
         let found = imported(Product::Envoy, &text);
         assert!(found.ends_with(expected), "{text}\n{found}");
@@ -293,6 +301,22 @@ fn what_envoy_gateway_has_and_a_policy_cannot_is_refused() {
         (
             "    rules:\n    - {action: Allow, principal: {jwt: {provider: p, scope: [a]}}}",
             "9: refused: `scope` is not known here: without it, more requests may pass",
+        ),
+        (
+            "    rules:\n    - {action: Allow, principal: {jwt: {provider: p, scopes: []}}}",
+            "9: refused: `jwt` of a principal needs `claims` or `scopes`",
+        ),
+        (
+            "    rules:\n    - {action: Allow, operation: {methods: [GET], pathz: [/x]}, principal: {jwt: {provider: p, scopes: [a]}}}",
+            "9: refused: `pathz` is not known here: without it, more requests may pass",
+        ),
+        (
+            "    rules:\n    - {action: Allow, principal: {futureCIDRs: [10.0.0.0/8], jwt: {provider: p, scopes: [a]}}}",
+            "9: refused: `futureCIDRs` is not known here: without it, more requests may pass",
+        ),
+        (
+            "    rules: [{action: Allow, principal: {jwt: {provider: p, scopes: [a]}}}]\n  authorizaton: {}",
+            "9: refused: `authorizaton` is not known here: without it, more requests may pass",
         ),
     ] {
         let found = imported(Product::EnvoyGateway, &policy(more));
@@ -456,6 +480,30 @@ fn what_istio_has_and_a_policy_cannot_is_refused() {
             "refused: `path` is not known here: without it, more requests may pass",
         ),
         (
+            "  rules:\n  - wen: [{key: 'request.auth.claims[a]', values: [b]}]",
+            "refused: `wen` is not known here: without it, more requests may pass",
+        ),
+        (
+            "  rules:\n  - when: [{key: 'request.auth.claims[a]', value: [b]}]",
+            "refused: `value` is not known here: without it, more requests may pass",
+        ),
+        (
+            "  acton: DENY\n  rules:\n  - from: [{source: {notRequestPrincipals: ['*']}}]",
+            "refused: `acton` is not known here: without it, more requests may pass",
+        ),
+        (
+            "rules:\n- from: [{source: {requestPrincipals: ['*']}}]",
+            "refused: `rules` is not known here: without it, more requests may pass",
+        ),
+        (
+            "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolcy\nmetadata: {name: b, namespace: shop}\nspec: {}",
+            "refused: the kind `AuthorizationPolcy` is not known here: without it, more requests may pass",
+        ),
+        (
+            "---\napiVersion: security.istio.i/v1\nkind: AuthorizationPolicy\nmetadata: {name: b, namespace: shop}\nspec: {}",
+            "refused: the AuthorizationPolicy `shop/b` is of the group `security.istio.i`, not of `security.istio.io`",
+        ),
+        (
             "  action: deny\n  rules:\n  - from: [{source: {notRequestPrincipals: ['*']}}]",
             "refused: `action` `deny` is not known here",
         ),
@@ -546,11 +594,148 @@ fn what_kgateway_has_and_a_policy_cannot_is_refused() {
             "---\napiVersion: gateway.kgateway.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {name: u, namespace: kg}\nspec:\n  jwtAuth: {disable: {}}\n  rbac: {policy: {matchExpressions: [\"metadata.filter_metadata['envoy.filters.http.jwt_authn']['payload']['a'] == 'x'\"]}}",
             "`rbac` without `extensionRef`: which tokens its rules are about is not said",
         ),
+        (
+            "  rbca: {policy: {matchExpressions: [\"false\"]}}",
+            "`rbca` is not known here: without it, more requests may pass",
+        ),
+        (
+            "  bogusField: 1",
+            "`bogusField` is not known here: without it, more requests may pass",
+        ),
+        (
+            "---\napiVersion: gateway.kgateway.dev/v1alpha1\nkind: GatewayExtension\nmetadata: {name: jwt, namespace: kg}\nspec:\n  jwt: {}",
+            "there is another GatewayExtension `kg/jwt`, in line 2",
+        ),
     ] {
         let found = kgateway(spec);
         assert!(
             found.contains(&format!("refused: {expected}")),
             "{spec}\n{found}"
         );
+    }
+    let misspelt = KGATEWAY.replace("spec:\n  jwt:", "spec:\n  type: JWT\n  jwtt: {}\n  jwt:");
+    let found = imported(Product::Kgateway, &misspelt);
+    let expected = "refused: `jwtt` is not known here: without it, more requests may pass";
+    assert!(found.contains(expected), "{found}");
+}
+
+#[test]
+fn the_rest_of_a_resource_stays_with_kgateway() {
+    let found = kgateway("  rateLimit: {local: {}}\n  cors: {}\n");
+    let plain = kgateway("");
+    let said: Vec<&str> = found
+        .lines()
+        .filter(|line| !plain.lines().any(|other| other == *line))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "31: note: `rateLimit` stays with kgateway: it says nothing about JWTs",
+            "32: note: `cors` stays with kgateway: it says nothing about JWTs",
+        ]
+    );
+}
+
+#[test]
+fn the_mode_of_an_issuer_of_istio_is_not_lost() {
+    let with = |mode: &str| {
+        let rule = format!("failureMode: {mode}\n    timeout: 2s");
+        imported(Product::Istio, &ISTIO.replace("timeout: 2s", &rule))
+    };
+    let plain = imported(Product::Istio, ISTIO);
+    let (policy, _) = plain.split_once("\n6: ").unwrap();
+    assert!(with("PERMISSIVE").starts_with(policy));
+    assert!(with("IGNORE").contains("not carried: `failureMode: IGNORE` is not carried over"));
+    for mode in ["STRICT", "strict", "{}"] {
+        assert!(
+            with(mode).contains("refused: this `failureMode` cannot be carried over"),
+            "{mode}"
+        );
+    }
+}
+
+/// A route configuration around what its virtual host says.
+fn routed(configuration: &str, host: &str) -> String {
+    let text = format!(
+        r#"
+http_filters:
+- typed_config:
+    "@type": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication
+    providers: {{a: {{local_jwks: {{inline_string: '{{"kty":"oct","k":"AQ"}}'}}}}}}
+    requirement_map: {{a: {{provider_name: a}}}}
+route_config:
+  {configuration}
+  virtual_hosts:
+  - name: v
+    {host}
+    routes: [{{match: {{prefix: /}}, route: {{cluster: c}}}}]
+"#
+    );
+    imported(Product::Envoy, &text)
+}
+
+const PER_ROUTE: &str = r#"{"@type": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig, requirement_name: a}"#;
+
+#[test]
+fn what_a_virtual_host_says_and_is_not_read_is_refused() {
+    let said = format!("typed_per_filter_config: {{envoy.filters.http.jwt_authn: {PER_ROUTE}}}");
+    let plain = routed("name: r", &format!("domains: [a.test]\n    {said}"));
+    assert!(plain.contains(r#""providers": ["a"]"#), "{plain}");
+    // Said for all virtual hosts.
+    assert_eq!(
+        routed(&said, "domains: [a.test]"),
+        plain.replace("14:", "8:")
+    );
+    for (configuration, host, expected) in [
+        (
+            said.as_str(),
+            "domain: [a.test]",
+            "refused: `domain` is not known here: without it, more requests may pass",
+        ),
+        (
+            said.as_str(),
+            "matcher: {}\n    domains: [a.test]",
+            "refused: a virtual host with `matcher` cannot be carried over",
+        ),
+        (
+            said.as_str(),
+            &said.replace("typed_per_filter", "typed_per_filtr"),
+            "refused: this `PerRouteConfig` stands where nothing reads it",
+        ),
+        (
+            "name: r",
+            &said.replace(PER_ROUTE, &format!("{{\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, confg: {PER_ROUTE}}}")),
+            "refused: `confg` is not known here: without it, more requests may pass",
+        ),
+    ] {
+        let found = routed(configuration, host);
+        assert!(found.contains(expected), "{configuration} {host}\n{found}");
+    }
+}
+
+#[test]
+fn a_port_of_a_host_that_stands_without_it_too_is_covered() {
+    let said = format!("typed_per_filter_config: {{envoy.filters.http.jwt_authn: {PER_ROUTE}}}");
+    let with = |domains: &str| routed(&said, &format!("domains: {domains}"));
+    let plain = with("[api.acme.test]");
+    for domains in [
+        "[api.acme.test, \"api.acme.test:8443\"]",
+        "[\"API.acme.test:8443\", api.acme.test]",
+    ] {
+        assert_eq!(
+            with(domains),
+            format!("{plain}\n11: note: `api.acme.test:8443` is covered by the same host without a port, which is for every port")
+                .replace("}\n\n", "}\n"),
+            "{domains}"
+        );
+    }
+    for domains in [
+        "[\"api.acme.test:8443\"]",
+        "[api.acme.test, \"www.acme.test:8443\"]",
+        "[\"*.acme.test\", \"api.acme.test:8443\"]",
+        "[api.acme.test, \"api.acme.test:x\"]",
+        "[\"[::1]\", \"[::1]:80\"]",
+    ] {
+        assert!(with(domains).contains("refused: the domain `"), "{domains}");
     }
 }

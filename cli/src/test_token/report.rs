@@ -219,6 +219,16 @@ impl Report {
             "token_missing" if played.token.is_none() => {
                 Some("send a token with `--token`, `--token-file` or `-`".to_owned())
             }
+            "dpop_scheme_missing" => Some(
+                "the token goes under its own scheme, with a proof beside it: `--header 'Authorization: DPoP …' \
+                 --header 'DPoP: …'` (`nexusctl mint-proof`)"
+                    .to_owned(),
+            ),
+            "dpop_request_mismatch" => Some(
+                "scheme, host, port and path count: `--method`, `--host`, `--path`, and `--header \
+                 'x-forwarded-proto: https'` for the scheme that the proxy would set"
+                    .to_owned(),
+            ),
             "token_expired" => time_claim(played, "exp").map(|exp| {
                 let before = exp.saturating_sub(1);
                 format!("use `--now {before}` to evaluate just before expiry")

@@ -64,7 +64,10 @@ fn a_proof_of_every_kind_of_key_is_one_for_the_token_that_is_bound_to_it() {
         assert_ne!(first.digest, second.digest, "every proof is a new one");
         assert_eq!(
             verified(&prove("https://api.example.com/"), &token, key),
-            Err(ProofError::UriMismatch)
+            Err(ProofError::UriMismatch {
+                proof: Some("https://api.example.com/".to_owned()),
+                request: Some(URL.to_owned()),
+            })
         );
         assert_eq!(
             verified(&prove(URL), "another", key),
@@ -166,4 +169,108 @@ fn a_url_that_no_request_has_is_warned_about() {
         ])
         .expect(0);
     insta::assert_snapshot!(run.stderr);
+}
+
+#[test]
+fn test_token_tells_what_a_proof_is_for_and_what_the_request_is() {
+    let policy = r#"{
+  "name": "Orders", "slug": "orders", "hosts": ["api.example.com"], "gateway_path": "/orders",
+  "default_policy": {"auth": {
+    "auth_type": "jwt", "issuer": "https://idp.example.com", "audience": "orders",
+    "jwks_url": "https://idp.example.com/jwks.json", "dpop": "required"
+  }}
+}"#;
+    let sandbox = Sandbox::new().file("policy.json", policy);
+    sandbox
+        .run([
+            "keygen",
+            "--alg",
+            "ES256",
+            "-o",
+            "issuer.json",
+            "--jwks",
+            "jwks.json",
+        ])
+        .expect(0);
+    sandbox
+        .run(["keygen", "--alg", "ES256", "-o", "client.json"])
+        .expect(0);
+    let mint = [
+        "mint-token",
+        "--key",
+        "issuer.json",
+        "--bind-key",
+        "client.json",
+        "--iss",
+        "https://idp.example.com",
+        "--aud",
+        "orders",
+        "--now",
+        NOW,
+    ];
+    let token = sandbox.run(mint).line();
+    let proof = sandbox
+        .run([
+            "mint-proof",
+            "--key",
+            "client.json",
+            "--url",
+            URL,
+            "--token",
+            &token,
+            "--now",
+            NOW,
+        ])
+        .line();
+    let test = |scheme: &str, more: &[&str]| {
+        let authorization = format!("Authorization: {scheme} {token}");
+        let proof = format!("DPoP: {proof}");
+        let args = [
+            "test-token",
+            "--policy",
+            "policy.json",
+            "--jwks",
+            "jwks.json",
+            "--header",
+            &authorization,
+            "--header",
+            &proof,
+            "--now",
+            NOW,
+        ];
+        sandbox.run(args.iter().chain(more))
+    };
+    let https = ["--header", "x-forwarded-proto: https"];
+    let secret = "/orders/7?secret=hidden";
+    test("DPoP", &https).expect(0);
+    for (scheme, more, expected, hint) in [
+        (
+            "DPoP",
+            [].as_slice(),
+            "the proof is for `https://api.example.com/orders`, the request for `http://api.example.com/orders`",
+            "hint: scheme, host, port and path count: ",
+        ),
+        (
+            "DPoP",
+            &[https[0], https[1], "--path", secret],
+            "the proof is for `https://api.example.com/orders`, the request for `https://api.example.com/orders/7`",
+            "hint: scheme, host, port and path count: ",
+        ),
+        (
+            "DPoP",
+            &[https[0], https[1], "--method", "POST"],
+            "the proof is for the method `GET`, the request has `POST`",
+            "hint: scheme, host, port and path count: ",
+        ),
+        (
+            "Bearer",
+            &https,
+            "the token is bound to a key, but is not under the scheme `DPoP`",
+            "hint: the token goes under its own scheme, with a proof beside it: ",
+        ),
+    ] {
+        let run = transcripts(&[test(scheme, more).expect(1)]);
+        assert!(run.contains(expected), "{run}");
+        assert!(run.contains(hint), "{run}");
+    }
 }

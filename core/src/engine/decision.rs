@@ -387,7 +387,9 @@ const fn proof_reason(error: &ProofError) -> Reason {
         ProofError::KeyMissing | ProofError::KeyUnusable(_) | ProofError::KeyPrivate => {
             Reason::DpopKeyUnusable
         }
-        ProofError::MethodMismatch | ProofError::UriMismatch => Reason::DpopRequestMismatch,
+        ProofError::MethodMismatch { .. } | ProofError::UriMismatch { .. } => {
+            Reason::DpopRequestMismatch
+        }
         ProofError::TooOld { .. }
         | ProofError::FromTheFuture { .. }
         | ProofError::OutsideItsTime => Reason::DpopProofExpired,

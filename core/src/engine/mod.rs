@@ -649,14 +649,10 @@ impl Engine {
         };
         let would_deny = match weighed {
             Ok(granted) => {
-                if plan.sources(&granted.consumed).any(TokenSource::is_dpop) {
-                    edits
-                        .remove
-                        .extend(spellings(request, |name| name == PROOF_HEADER.as_bytes()));
+                // What only reports leaves the token to whoever checks it behind this filter.
+                if plan.enforcement == Enforcement::Deny {
+                    take_tokens(request, plan, &granted, &mut edits);
                 }
-                let removal = removal::removal(request, plan.sources(&granted.consumed));
-                edits.remove.extend(removal.remove);
-                edits.set.extend(removal.set);
                 granted.identity.apply(&mut edits);
                 None
             }
@@ -841,6 +837,17 @@ fn spellings(request: &Request<'_>, protected: impl Fn(&[u8]) -> bool) -> Vec<Ve
         .into_iter()
         .map(<[u8]>::to_vec)
         .collect()
+}
+
+/// Takes the tokens that are not handed on out of the request, and the proofs that came with them.
+fn take_tokens(request: &Request<'_>, plan: &Plan, granted: &Granted, edits: &mut HeaderEdits) {
+    if plan.sources(&granted.consumed).any(TokenSource::is_dpop) {
+        let proofs = spellings(request, |name| name == PROOF_HEADER.as_bytes());
+        edits.remove.extend(proofs);
+    }
+    let removal = removal::removal(request, plan.sources(&granted.consumed));
+    edits.remove.extend(removal.remove);
+    edits.set.extend(removal.set);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! two things: that the request has exactly one proof is seen where the request is, and that the proof was not
 //! used before is asked of a [`ReplayMemory`](crate::replay::ReplayMemory), and only when everything else is right.
 
+use alloc::string::{String, ToString};
 use core::fmt;
 
 use super::{
@@ -15,6 +16,9 @@ use crate::time::Timestamp;
 
 /// The longest proof that is read, in bytes. One with the longest RSA key that is accepted takes half of it.
 pub const MAX_PROOF_BYTES: usize = 8192;
+
+/// How much of a method is told where it is not the right one, in bytes.
+pub const MAX_METHOD_BYTES: usize = 32;
 
 /// The longest `jti` of a proof, in bytes.
 pub const MAX_JTI_BYTES: usize = 256;
@@ -62,7 +66,8 @@ pub struct VerifiedProof {
     pub until: Timestamp,
 }
 
-/// Why a proof proves nothing. None of it repeats text of the proof, but for what a [`KeyError`] says.
+/// Why a proof proves nothing. None of it repeats text of the proof, but for what a [`KeyError`] says, and for the
+/// method and the URI of a proof that is for another request: cut, escaped, and without a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProofError {
@@ -104,9 +109,19 @@ pub enum ProofError {
         bytes: usize,
     },
     /// It is for another method (check 8).
-    MethodMismatch,
+    MethodMismatch {
+        /// The proof's `htm`, escaped and cut to [`MAX_METHOD_BYTES`].
+        proof: String,
+        /// The method of the request, likewise.
+        request: String,
+    },
     /// It is for another URI, or the URI of the request is not clear (check 9).
-    UriMismatch,
+    UriMismatch {
+        /// The proof's `htu` as [`TargetUri`] tells it; `None` when it is no URI that a request can have.
+        proof: Option<String>,
+        /// The URI of the request, likewise; `None` when it is not clear.
+        request: Option<String>,
+    },
     /// It was made too long ago (check 11).
     TooOld {
         /// `iat`, seconds since the epoch.
@@ -206,10 +221,17 @@ fn check_claims(
         .ok_or(ProofError::ClaimMissing { claim: "iat" })?
         .as_seconds();
     if method.as_bytes() != context.method {
-        return Err(ProofError::MethodMismatch);
+        return Err(ProofError::MethodMismatch {
+            proof: shown_method(method.as_bytes()),
+            request: shown_method(context.method),
+        });
     }
-    if context.uri.is_none() || TargetUri::parse(uri).as_ref() != context.uri {
-        return Err(ProofError::UriMismatch);
+    let proven = TargetUri::parse(uri);
+    if context.uri.is_none() || proven.as_ref() != context.uri {
+        return Err(ProofError::UriMismatch {
+            proof: proven.map(|uri| uri.to_string()),
+            request: context.uri.map(ToString::to_string),
+        });
     }
     if token != Sha256Digest::of(context.access_token).to_base64url() {
         return Err(ProofError::TokenMismatch);
@@ -256,6 +278,12 @@ fn check_times(iat: i64, context: &ProofContext<'_>) -> Result<i64, ProofError> 
     Ok(last_second)
 }
 
+/// A method as it is told.
+fn shown_method(method: &[u8]) -> String {
+    let shown = method.get(..MAX_METHOD_BYTES).unwrap_or(method);
+    shown.escape_ascii().to_string()
+}
+
 fn required_string<'v>(claims: &'v Value<'_>, claim: &'static str) -> Result<&'v str, ProofError> {
     let value = claims
         .member(claim)
@@ -289,8 +317,20 @@ impl fmt::Display for ProofError {
                 f,
                 "`jti` of the proof has {bytes} bytes, it has to have 1 to {MAX_JTI_BYTES}"
             ),
-            Self::MethodMismatch => f.write_str("the proof is for another method"),
-            Self::UriMismatch => f.write_str("the proof is for another URI"),
+            Self::MethodMismatch { proof, request } => write!(
+                f,
+                "the proof is for the method `{proof}`, the request has `{request}`"
+            ),
+            Self::UriMismatch { proof, request } => {
+                match proof {
+                    Some(proof) => write!(f, "the proof is for `{proof}`")?,
+                    None => f.write_str("`htu` of the proof is no clear URI of http or https")?,
+                }
+                match request {
+                    Some(request) => write!(f, ", the request for `{request}`"),
+                    None => f.write_str(", and the request has no clear URI"),
+                }
+            }
             Self::TooOld {
                 iat,
                 now,

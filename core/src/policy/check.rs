@@ -135,7 +135,14 @@ impl<'c> Checker<'c> {
     /// What was meant by an unknown field: a field here, a field elsewhere, or else what there is here.
     fn unknown_field_hint(&self, name: &str, fields: &BTreeMap<String, Field>) -> String {
         if let Some(near) = self.meant_field(name, fields) {
-            return suggest::meant(name, near);
+            let known = fields.keys().map(String::as_str);
+            return match suggest::of_part(name, known).as_slice() {
+                [] | [_] => suggest::meant(name, near),
+                several => format!(
+                    "did you mean one of {}?",
+                    quote_list(several.iter().copied())
+                ),
+            };
         }
         if POLICY_FIELDS.contains(&name) && fields.contains_key("slug") {
             return format!(
@@ -162,7 +169,9 @@ impl<'c> Checker<'c> {
     fn meant_field<'f>(&self, name: &str, fields: &'f BTreeMap<String, Field>) -> Option<&'f str> {
         match suggest::ranked(name, fields.keys().map(String::as_str))? {
             (Resemblance::Slip(_), near) => Some(near),
-            (Resemblance::Beginning(_), near) => self.owners(name).is_empty().then_some(near),
+            (Resemblance::Beginning(_) | Resemblance::Part(_), near) => {
+                self.owners(name).is_empty().then_some(near)
+            }
         }
     }
 

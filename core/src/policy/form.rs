@@ -43,6 +43,11 @@ pub(super) fn form(node: &Node<'_, '_>, definitions: &Definitions) -> Result<For
     if node.field("apps").is_some() {
         return Ok(Form::Policy);
     }
+    let has = |field: &&str| node.field(field).is_some();
+    let is_app = ["slug", "gateway_path", "default_policy"].iter().any(has);
+    if !is_app && POLICY_FIELDS.iter().any(has) {
+        return Ok(Form::Policy);
+    }
     let app_fields: Vec<&str> = object_fields(definitions, APP)
         .into_iter()
         .filter(|field| *field != "$schema")
@@ -52,12 +57,6 @@ pub(super) fn form(node: &Node<'_, '_>, definitions: &Definitions) -> Result<For
         .any(|member| app_fields.contains(&member.name.as_ref()))
     {
         return Ok(Form::App);
-    }
-    if members
-        .iter()
-        .any(|member| POLICY_FIELDS.contains(&member.name.as_ref()))
-    {
-        return Ok(Form::Policy);
     }
     // Nothing is known: perhaps everything is misspelt.
     let misspelt = members.iter().take(MAX_FINDINGS).find_map(|member| {

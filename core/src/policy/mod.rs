@@ -67,6 +67,7 @@ pub use render::{Excerpt, LineIndex, Position, Report, Source, render};
 use requirements::Collector;
 pub use requirements::{ClusterRequirement, Requirements};
 pub use schema::schema;
+pub use suggest::nearest as nearest_name;
 use url::JwksUrl;
 
 /// The longest policy that is read, in bytes. Envoy takes configurations of this size still; a policy for

@@ -281,8 +281,10 @@ pub enum Mode {
     /// All pass, without the headers that carry claims. A token that fails counts as none, and is removed unless
     /// `forward_token` is set.
     AllowMissingOrFailed,
-    /// All pass, and what `strict` would have done is told: to the service in the header `x-nexus-report`
-    /// (`allow`, or `deny; reason=` and the code), in the log and in the counters `nexus.would_deny.<code>`.
+    /// All pass for whom a rule is found, and what `strict` would have done is told: to the service in the header
+    /// `x-nexus-report` (`allow`, or `deny; reason=` and the code), in the log and in the counters
+    /// `nexus.would_deny.<code>`. Tokens stay in the request, whatever `forward_token` says, so that what checks them
+    /// behind the filter goes on doing so. A request that no rule can be found for is still answered 400 or 404.
     ReportOnly,
 }
 

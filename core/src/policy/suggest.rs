@@ -10,6 +10,8 @@ use super::diagnostic::{quote, quote_list};
 const MAX_COMPARED: usize = 64;
 /// How many known names are compared. The language has fewer; a policy may have more providers.
 const MAX_KNOWN: usize = 1000;
+/// The shortest name that is looked for in others, in characters: shorter ones stand in too many.
+const MIN_PART: usize = 5;
 
 /// How much names resemble each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,10 +20,14 @@ pub(super) enum Resemblance {
     Slip(usize),
     /// One is the beginning of the other, `iss` of `issuer`; this many edits lie between them.
     Beginning(usize),
+    /// One stands in the other, `scopes` in `required_scopes`; this many edits lie between them.
+    Part(usize),
 }
 
-/// The known name that `name` most resembles, if one does.
-pub(super) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+/// The known name that `name` most resembles, if one does: by a slip of the pen, or as its beginning or a part of it.
+/// Case, `_`, `-` and spaces make no difference.
+#[must_use]
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     ranked(name, known).map(|(_, candidate)| candidate)
 }
 
@@ -40,6 +46,24 @@ pub(super) fn ranked<'k>(
         .take(MAX_KNOWN)
         .filter_map(|candidate| Some((resemblance(&folded, &fold(candidate))?, candidate)))
         .min()
+}
+
+/// The known names that `name` is a part of or that are parts of it, where it resembles none more.
+pub(super) fn of_part<'k>(
+    name: &str,
+    known: impl IntoIterator<Item = &'k str> + Clone,
+) -> Vec<&'k str> {
+    if !matches!(ranked(name, known.clone()), Some((Resemblance::Part(_), _))) {
+        return Vec::new();
+    }
+    let folded = fold(name);
+    let is_part = |candidate: &&str| {
+        matches!(
+            resemblance(&folded, &fold(candidate)),
+            Some(Resemblance::Part(_))
+        )
+    };
+    known.into_iter().take(MAX_KNOWN).filter(is_part).collect()
 }
 
 /// A hint for a name that is not known: the one that was meant, or all there are.
@@ -89,7 +113,13 @@ fn resemblance(name: &[char], candidate: &[char]) -> Option<Resemblance> {
     }
     let is_beginning = name.len().min(candidate.len()) >= 3
         && (candidate.starts_with(name) || name.starts_with(candidate));
-    is_beginning.then_some(Resemblance::Beginning(distance))
+    if is_beginning {
+        return Some(Resemblance::Beginning(distance));
+    }
+    let holds = |long: &[char], short: &[char]| {
+        short.len() >= MIN_PART && long.windows(short.len()).any(|part| part == short)
+    };
+    (holds(candidate, name) || holds(name, candidate)).then_some(Resemblance::Part(distance))
 }
 
 /// The Damerau-Levenshtein distance in its form without overlapping swaps: insertions, deletions,
@@ -183,6 +213,9 @@ mod tests {
             ("clockSkewSeconds", Some("clock_skew_secs")),
             ("hots", Some("host")),
             ("\u{430}udience", Some("audience")),
+            ("expected_audience", Some("audience")),
+            ("skew", None),
+            ("skew_secs", Some("clock_skew_secs")),
             ("", None),
             ("x", None),
             ("colour", None),

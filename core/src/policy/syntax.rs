@@ -43,6 +43,10 @@ pub(super) fn syntax_error(text: &[u8], error: Error) -> Diagnostic {
                 Some("a name may appear once in an object; remove one of the two"),
             )
         }
+        (ErrorKind::UnexpectedEnd, _) if text.trim_ascii().is_empty() => (
+            "the text is empty".to_owned(),
+            Some("a policy is a JSON object with `apps`"),
+        ),
         (ErrorKind::UnexpectedEnd, _) => (
             "the text ends too early".to_owned(),
             Some("a bracket, brace or quote is not closed"),

@@ -112,21 +112,30 @@ fn the_proof_of_the_rfc_is_right_for_its_request_and_for_no_other() {
                 method: "POST",
                 ..asked()
             },
-            ProofError::MethodMismatch,
+            ProofError::MethodMismatch {
+                proof: "GET".to_owned(),
+                request: "POST".to_owned(),
+            },
         ),
         (
             Asked {
                 uri: TargetUri::parse("https://resource.example.org/other"),
                 ..asked()
             },
-            ProofError::UriMismatch,
+            ProofError::UriMismatch {
+                proof: Some("https://resource.example.org/protectedresource".to_owned()),
+                request: Some("https://resource.example.org/other".to_owned()),
+            },
         ),
         (
             Asked {
                 uri: None,
                 ..asked()
             },
-            ProofError::UriMismatch,
+            ProofError::UriMismatch {
+                proof: Some("https://resource.example.org/protectedresource".to_owned()),
+                request: None,
+            },
         ),
         (
             Asked {
@@ -189,22 +198,42 @@ fn the_uri_is_compared_in_normal_form_without_query() {
         let proof = proof(&header(), &with(payload(), "htu", json!(htu)));
         Asked::of(Algorithm::Es256).verify(&proof).expect(htu);
     }
-    for htu in [
-        "http://api.example.com/orders",
-        "https://api.example.com/orders/",
-        "https://api.example.com:8443/orders",
-        "https://api.example.com@evil.example.com/orders",
-        "/orders",
-        "",
-        "api.example.com/orders",
-        "https://api.example.com/orders/..%2forders",
+    for (htu, told) in [
+        (
+            "http://api.example.com/orders",
+            Some("http://api.example.com/orders"),
+        ),
+        (
+            "https://api.example.com/orders/?secret",
+            Some("https://api.example.com/orders/"),
+        ),
+        (
+            "https://api.example.com:8443/orders",
+            Some("https://api.example.com:8443/orders"),
+        ),
+        ("https://api.example.com@evil.example.com/orders", None),
+        ("/orders", None),
+        ("", None),
+        ("api.example.com/orders", None),
+        ("https://api.example.com/orders/..%2forders", None),
     ] {
         assert_eq!(
             refusal(&header(), &with(payload(), "htu", json!(htu))),
-            ProofError::UriMismatch,
+            ProofError::UriMismatch {
+                proof: told.map(str::to_owned),
+                request: Some("https://api.example.com/orders".to_owned()),
+            },
             "{htu}"
         );
     }
+    let long = with(payload(), "htm", json!("\n".repeat(1000)));
+    assert_eq!(
+        refusal(&header(), &long).to_string(),
+        format!(
+            "the proof is for the method `{}`, the request has `GET`",
+            "\\n".repeat(32)
+        )
+    );
 }
 
 #[test]

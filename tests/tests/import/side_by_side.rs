@@ -82,8 +82,8 @@ fn in_one_order(value: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Imports an original and compiles what comes of it.
-fn compiled(name: &str, original: &Value) -> String {
+/// Imports an original.
+fn imported(name: &str, original: &Value) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join(format!("{name}.yaml"));
     std::fs::write(&file, original.to_string()).expect("the original can be written");
@@ -91,11 +91,52 @@ fn compiled(name: &str, original: &Value) -> String {
         .arg(&file)
         .run()
         .expect_code(0);
-    nexusctl::compile_policy(&policy.stdout_text())
+    policy.stdout_text()
 }
 
-/// An Envoy with two listeners for each original: `NAME/native` and `NAME/nexus`.
-fn config(upstream: &Upstream, originals: &Originals) -> Config {
+/// What a listener has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// The original.
+    Native,
+    /// Its import.
+    Nexus,
+    /// Its import, which only reports, before the original.
+    Both,
+}
+
+impl Side {
+    /// How the listener for an original is called.
+    fn listener(self, original: &str) -> String {
+        format!("{original}/{self:?}")
+    }
+}
+
+/// The policy as one that only reports, the way docs/migrating.md says it.
+fn reporting(policy: &str) -> String {
+    fn change(value: &mut Value) {
+        match value {
+            Value::Object(members) if members.get("auth_type") == Some(&json!("jwt")) => {
+                if let Some(mode) = members.insert("mode".to_owned(), json!("report_only")) {
+                    let providers = members
+                        .remove("providers")
+                        .expect("a mode is about providers");
+                    let requirement = json!({"any_of": providers, "mode": mode});
+                    members.insert("requirement".to_owned(), requirement);
+                }
+            }
+            Value::Object(members) => members.values_mut().for_each(change),
+            Value::Array(elements) => elements.iter_mut().for_each(change),
+            _ => {}
+        }
+    }
+    let mut policy: Value = serde_json::from_str(policy).expect("a policy is JSON");
+    change(&mut policy["apps"]);
+    policy.to_string()
+}
+
+/// An Envoy with a listener of each of these sides for each original.
+fn config(upstream: &Upstream, originals: &Originals, sides: [Side; 2]) -> Config {
     let mut config = Config::new(upstream.addr())
         .filter("")
         .concurrency(1)
@@ -110,7 +151,12 @@ fn config(upstream: &Upstream, originals: &Originals) -> Config {
             native["@type"] = json!(
                 "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
             );
-            ((*name).to_owned(), native, compiled(name, original))
+            let mut policy = imported(name, original);
+            if sides.contains(&Side::Both) {
+                policy = reporting(&policy);
+            }
+            let compiled = nexusctl::compile_policy(&policy);
+            ((*name).to_owned(), native, compiled)
         })
         .collect();
     config = config.edit(move |bootstrap| {
@@ -120,18 +166,20 @@ fn config(upstream: &Upstream, originals: &Originals) -> Config {
             listener["filter_chains"][0]["filters"][0]["typed_config"].take()
         };
         for (name, native, compiled) in &filters {
-            for side in ["native", "nexus"] {
+            for side in sides {
                 let mut listener = main.clone();
                 let mut manager = hcm(&mut listener);
-                if side == "native" {
-                    manager["http_filters"][0] =
-                        json!({"name": "envoy.filters.http.jwt_authn", "typed_config": native});
-                } else {
-                    let wasm = &mut manager["http_filters"][0]["typed_config"]["config"];
-                    wasm["configuration"]["value"] = json!(compiled);
+                let original =
+                    json!({"name": "envoy.filters.http.jwt_authn", "typed_config": native});
+                let wasm = &mut manager["http_filters"][0]["typed_config"]["config"];
+                wasm["configuration"]["value"] = json!(compiled);
+                match (side, manager["http_filters"].as_array_mut()) {
+                    (Side::Native, Some(filters)) => filters[0] = original,
+                    (Side::Both, Some(filters)) => filters.insert(1, original),
+                    _ => {}
                 }
-                manager["stat_prefix"] = json!(format!("{name}_{side}"));
-                listener["name"] = json!(format!("{name}/{side}"));
+                manager["stat_prefix"] = json!(format!("{name}_{side:?}"));
+                listener["name"] = json!(side.listener(name));
                 listener["filter_chains"][0]["filters"][0]["typed_config"] = manager;
                 listeners.push(listener);
             }
@@ -157,7 +205,8 @@ fn config(upstream: &Upstream, originals: &Originals) -> Config {
 fn imports_do_what_their_originals_do() {
     let originals = Originals::new();
     let upstream = Upstream::start();
-    let config = config(&upstream, &originals);
+    let sides = [Side::Native, Side::Nexus];
+    let config = config(&upstream, &originals, sides);
     let cases = requests::all();
     assert!(cases.len() >= LEAST, "{} requests", cases.len());
     let listed = differences::listed();
@@ -173,8 +222,8 @@ fn imports_do_what_their_originals_do() {
         let envoy = Envoy::start(version, &config);
         let mut wrong = Vec::new();
         for case in &cases {
-            let [native, nexus] = ["native", "nexus"].map(|side| {
-                let listener = envoy.listener(&format!("{}/{side}", case.original));
+            let [native, nexus] = sides.map(|side| {
+                let listener = envoy.listener(&side.listener(case.original));
                 outcome(&Client::new(listener).send(&case.request))
             });
             let told = |what: &str| {
@@ -193,6 +242,64 @@ fn imports_do_what_their_originals_do() {
                 _ => {}
             }
         }
+        assert!(
+            wrong.is_empty(),
+            "{} of {} requests\n{}",
+            wrong.len(),
+            cases.len(),
+            wrong.join("\n")
+        );
+    });
+}
+
+/// Takes the report out of what the service saw.
+fn without_report(outcome: &mut Outcome) -> Option<String> {
+    let Outcome::Upstream { headers, .. } = outcome else {
+        return None;
+    };
+    let report = headers
+        .iter()
+        .find(|(name, _)| name == "x-nexus-report")
+        .cloned()?;
+    headers.remove(&report);
+    String::from_utf8(report.1).ok()
+}
+
+#[test]
+fn an_import_that_only_reports_changes_nothing_for_the_original_behind_it() {
+    let originals = Originals::new();
+    let upstream = Upstream::start();
+    let sides = [Side::Native, Side::Both];
+    let config = config(&upstream, &originals, sides);
+    let cases: Vec<_> = requests::all()
+        .into_iter()
+        .filter(|case| case.difference.is_none())
+        .collect();
+    assert!(cases.len() >= LEAST / 2, "{} requests", cases.len());
+    envoy::for_oldest_and_newest(|version| {
+        let envoy = Envoy::start(version, &config);
+        let mut wrong = Vec::new();
+        let mut allowed = 0;
+        for case in &cases {
+            let [native, mut both] = sides.map(|side| {
+                let listener = envoy.listener(&side.listener(case.original));
+                outcome(&Client::new(listener).send(&case.request))
+            });
+            let report = without_report(&mut both);
+            allowed += usize::from(report.as_deref() == Some("allow"));
+            // What the original lets pass the import would, too. A rule for everybody reports nothing.
+            let is_right = native == both && report.as_deref().is_none_or(|it| it == "allow");
+            if !is_right {
+                wrong.push(format!(
+                    "{}, {} ({version}): {report:?}\n  native {native:?}\n  both   {both:?}",
+                    case.original, case.note
+                ));
+            }
+        }
+        assert!(
+            allowed >= LEAST / 5,
+            "{allowed} requests reported as allowed"
+        );
         assert!(
             wrong.is_empty(),
             "{} of {} requests\n{}",

@@ -10,7 +10,7 @@ pub(super) fn regex(node: &Node, findings: &mut Findings) -> Option<String> {
     let fields = Fields::of(node, Spelling::Proto, "safe_regex", findings)?;
     fields.skip("google_re2", findings);
     let regex = fields.text("regex", findings);
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     if regex.is_none() {
         findings.refused(node.place, "`safe_regex` has no `regex`");
     }
@@ -30,7 +30,7 @@ pub(super) fn text_match(node: &Node, what: &str, findings: &mut Findings) -> Op
         "custom",
     ];
     let found = fields.one_of(&kinds, findings);
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     let Some((kind, entry)) = found else {
         findings.refused(node.place, format!("`{what}` says nothing to compare with"));
         return None;
@@ -82,7 +82,7 @@ pub(super) fn header(node: &Node, findings: &mut Findings) -> Option<Condition> 
     ];
     let found = fields.one_of(&kinds, findings);
     let present = fields.boolean("present_match", findings);
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     let Some(name) = name else {
         findings.refused(node.place, "a condition on a header without `name`");
         return None;
@@ -142,7 +142,7 @@ pub(super) fn query(node: &Node, findings: &mut Findings) -> Option<Condition> {
         ),
         _ => true,
     };
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     let Some(name) = name else {
         findings.refused(
             node.place,

@@ -120,7 +120,7 @@ pub(super) fn read(node: &Node, of: Of, findings: &mut Findings) -> Option<Match
             }
         }
     }
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     matched.path = path?;
     Some(matched)
 }

@@ -38,6 +38,7 @@ pub(crate) fn import(documents: &[Node], findings: &mut Findings) -> Option<Poli
         };
         found.filters.extend(documents.iter().filter(own));
     }
+    found.report_strays(findings);
     let filter = found.only_filter(documents, findings)?;
     let configurations = match found.per_route.is_empty() {
         true => Vec::new(),
@@ -51,6 +52,8 @@ pub(crate) fn import(documents: &[Node], findings: &mut Findings) -> Option<Poli
 struct Found<'n> {
     filters: Vec<&'n Node>,
     per_route: Vec<&'n Node>,
+    /// Everything of the type of what routes say to the filter.
+    typed: Vec<&'n Node>,
     /// The routes of connection managers.
     route_configurations: Vec<&'n Node>,
 }
@@ -96,6 +99,9 @@ impl<'n> Found<'n> {
                     "take it from Envoy's `/config_dump`",
                 );
             } else {
+                if kind.ends_with(PER_ROUTE) {
+                    self.typed.push(node);
+                }
                 self.per_route.extend(per_route::config(node));
                 if node
                     .field("virtual_hosts")
@@ -106,6 +112,24 @@ impl<'n> Found<'n> {
                 }
                 // The last one is taken first.
                 open.extend(node.children().into_iter().rev());
+            }
+        }
+    }
+
+    /// Refuses what is meant for the filter and stands where it is not read.
+    fn report_strays(&self, findings: &mut Findings) {
+        for node in &self.typed {
+            let is_read = self.per_route.iter().any(|config| {
+                let inner = config.field("config");
+                core::ptr::eq(*config, *node)
+                    || inner.is_some_and(|inner| core::ptr::eq(inner, *node))
+            });
+            if !is_read {
+                findings.refused_with_hint(
+                    node.place,
+                    "this `PerRouteConfig` stands where nothing reads it",
+                    "it belongs into `typed_per_filter_config` of a virtual host or route, once",
+                );
             }
         }
     }
@@ -200,7 +224,7 @@ fn filter_policy(
         "the filter's counters are called `wasmcustom.nexus.…`",
         findings,
     );
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     let app = App {
         name: "Imported from Envoy".to_owned(),
         slug: "imported".to_owned(),
@@ -273,7 +297,7 @@ fn rule(node: &Node, requirements: &mut Requirements, findings: &mut Findings) -
             None
         }
     };
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     Some(Rule {
         place: node.place,
         matched: matched?,

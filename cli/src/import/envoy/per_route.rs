@@ -15,6 +15,66 @@ use super::{PER_ROUTE, Rule, routes, same};
 /// The most routes that an app may get so.
 const MAX_ROUTES: usize = 1000;
 
+/// Members of virtual hosts and routes that say nothing to the filter.
+const OF_BOTH: [&str; 9] = [
+    "name",
+    "typed_per_filter_config",
+    "metadata",
+    "request_headers_to_add",
+    "request_headers_to_remove",
+    "response_headers_to_add",
+    "response_headers_to_remove",
+    "per_request_buffer_limit_bytes",
+    "request_body_buffer_limit",
+];
+/// Members of virtual hosts.
+const OF_HOSTS: [&str; 14] = [
+    "domains",
+    "routes",
+    "require_tls",
+    "virtual_clusters",
+    "rate_limits",
+    "cors",
+    "include_request_attempt_count",
+    "include_attempt_count_in_response",
+    "include_is_timeout_retry_header",
+    "retry_policy",
+    "retry_policy_typed_config",
+    "hedge_policy",
+    "request_mirror_policies",
+    "matcher",
+];
+/// Members of routes.
+const OF_ROUTES: [&str; 9] = [
+    "match",
+    "route",
+    "redirect",
+    "direct_response",
+    "filter_action",
+    "non_forwarding_action",
+    "decorator",
+    "tracing",
+    "stat_prefix",
+];
+
+/// Refuses what is not known of a virtual host or a route, which may be a misspelt list of routes or condition.
+fn check_members(node: &Node, what: &str, known: &[&str], findings: &mut Findings) {
+    let Some(fields) = Fields::of(node, Spelling::Proto, what, findings) else {
+        return;
+    };
+    for name in OF_BOTH.iter().chain(known) {
+        fields.skip(name, findings);
+    }
+    if let Some(entry) = fields.entry("matcher", findings) {
+        findings.refused_with_hint(
+            entry.place,
+            "a virtual host with `matcher` cannot be carried over",
+            "write what it chooses as `routes`",
+        );
+    }
+    fields.finish(findings);
+}
+
 /// An app for each virtual host.
 pub(super) fn apps(
     app: &App,
@@ -47,9 +107,12 @@ pub(super) fn apps(
         .field("virtual_hosts")
         .or(configuration.field("virtualHosts"));
     let hosts = hosts.map(Node::children).unwrap_or_default();
+    let everywhere = said(configuration, requirements, findings);
     let mut apps = Vec::new();
     for (index, host) in hosts.into_iter().enumerate() {
-        let rules = host_rules(host, rules, requirements, findings);
+        check_members(host, "virtual_hosts", &OF_HOSTS, findings);
+        let own = said(host, requirements, findings).or(everywhere.clone());
+        let rules = host_rules(host, own.as_ref(), rules, requirements, findings);
         apps.push(App {
             slug: match index {
                 0 => app.slug.clone(),
@@ -67,37 +130,57 @@ pub(super) fn apps(
 fn domains(host: &Node, findings: &mut Findings) -> Vec<String> {
     let mut hosts: Vec<String> = Vec::new();
     let listed = host.field("domains").map(Node::children);
-    for node in listed.unwrap_or_default() {
-        let text = node.text().unwrap_or_default().to_ascii_lowercase();
+    let listed: Vec<(&Node, String)> = listed
+        .unwrap_or_default()
+        .into_iter()
+        .map(|node| (node, node.text().unwrap_or_default().to_ascii_lowercase()))
+        .collect();
+    for (node, text) in &listed {
         let inner = match text.as_str() {
             "*" => "",
             text => text.strip_prefix("*.").unwrap_or(text),
         };
-        if inner.contains(['*', ':']) {
+        let bare = without_port(text);
+        if bare.is_some_and(|bare| listed.iter().any(|(_, other)| other == bare)) {
+            findings.note(
+                node.place,
+                format!(
+                    "`{text}` is covered by the same host without a port, which is for every port"
+                ),
+            );
+        } else if inner.contains(['*', ':']) {
             findings.refused_with_hint(
                 node.place,
                 format!("the domain `{text}` cannot be carried over"),
                 "a policy knows hosts without port, `*.example.com` and `*`",
             );
-        } else if !hosts.contains(&text) {
-            hosts.push(text);
+        } else if !hosts.contains(text) {
+            hosts.push(text.clone());
         }
     }
     hosts
 }
 
-/// The rules for the routes of a virtual host.
+/// The host before a port; `None` when there is no port.
+fn without_port(domain: &str) -> Option<&str> {
+    let (host, port) = domain.rsplit_once(':')?;
+    let is_port = !port.starts_with('+') && port.parse::<u16>().is_ok();
+    (is_port && !host.contains(':')).then_some(host)
+}
+
+/// The rules for the routes of a virtual host, which says `own` to the filter.
 fn host_rules(
     host: &Node,
+    own: Option<&Auth>,
     rules: &[Rule],
     requirements: &mut Requirements,
     findings: &mut Findings,
 ) -> Vec<Rule> {
-    let own = said(host, requirements, findings);
     let mut all: Vec<Rule> = Vec::new();
     let listed = host.field("routes").map(Node::children);
     for route in listed.unwrap_or_default() {
-        let here = said(route, requirements, findings).or(own.clone());
+        check_members(route, "routes", &OF_ROUTES, findings);
+        let here = said(route, requirements, findings).or(own.cloned());
         report_clusters(route, findings);
         let Some(matched) = route.field("match") else {
             findings.refused(route.place, "a route without `match`");
@@ -193,16 +276,22 @@ fn said(node: &Node, requirements: &mut Requirements, findings: &mut Findings) -
     let is_off = |config: &Node| config.field("disabled").and_then(Node::text) == Some("true");
     let kind = config.field("@type").and_then(Node::text);
     if kind.is_some_and(|kind| kind.ends_with(WRAPPER)) {
+        let fields = Fields::of(config, Spelling::Proto, "FilterConfig", findings)?;
+        for name in ["@type", "disabled", "is_optional"] {
+            fields.skip(name, findings);
+        }
+        let inner = fields.get("config", findings);
+        fields.finish(findings);
         if is_off(config) {
             return Some(Auth::none());
         }
-        config = config.field("config")?;
+        config = inner?;
     }
     let fields = Fields::of(config, Spelling::Proto, "PerRouteConfig", findings)?;
     fields.skip("@type", findings);
     let disabled = fields.boolean("disabled", findings) == Some(true);
     let name = fields.entry("requirement_name", findings);
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     match name {
         _ if disabled => Some(Auth::none()),
         Some(entry) => {

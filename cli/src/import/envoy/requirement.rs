@@ -133,7 +133,7 @@ impl Requirements {
         }
         let fields = Fields::of(node, Spelling::Proto, "requires", findings)?;
         let kind = fields.one_of(&KINDS, findings);
-        fields.finish_conditions(findings);
+        fields.finish(findings);
         let (kind, entry) = kind?;
         match kind {
             "provider_name" => {
@@ -184,7 +184,7 @@ impl Requirements {
         let fields = Fields::of(node, Spelling::Proto, "provider_and_audiences", findings)?;
         let name = fields.text("provider_name", findings).unwrap_or_default();
         let listed = fields.texts("audiences", findings);
-        fields.finish_conditions(findings);
+        fields.finish(findings);
         let provider = self.provider(&name, node.place, findings)?;
         Some(match listed.is_empty() {
             true => Requirement::Name(provider),
@@ -201,7 +201,7 @@ impl Requirements {
             return Vec::new();
         };
         let parts = fields.list("requirements", findings);
-        fields.finish_conditions(findings);
+        fields.finish(findings);
         if parts.is_empty() {
             findings.refused(node.place, format!("`{what}` is empty"));
         }

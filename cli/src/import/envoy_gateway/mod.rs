@@ -10,7 +10,20 @@ use super::names;
 use super::policy::{App, Auth, Claim, ClaimTest, Path, Policy, RequiredClaim, Route};
 use super::yaml::Node;
 
-const GROUP: &str = "gateway.envoyproxy.io";
+const PRODUCT: kubernetes::Product = kubernetes::Product {
+    group: "gateway.envoyproxy.io",
+    read: &["SecurityPolicy"],
+    stay: &[
+        "Backend",
+        "BackendTrafficPolicy",
+        "ClientTrafficPolicy",
+        "EnvoyExtensionPolicy",
+        "EnvoyGateway",
+        "EnvoyPatchPolicy",
+        "EnvoyProxy",
+        "HTTPRouteFilter",
+    ],
+};
 /// The rest of a SecurityPolicy, which Envoy Gateway goes on doing.
 const STAYS: [&str; 7] = [
     "cors",
@@ -32,10 +45,10 @@ struct Rule {
 /// The policy for the resources in these documents.
 pub(crate) fn import(documents: &[Node], findings: &mut Findings) -> Option<Policy> {
     let all = resources(documents, findings);
-    kubernetes::others(&all, &["SecurityPolicy", "ConfigMap"], findings);
+    kubernetes::check(&all, &PRODUCT, findings);
     let policies: Vec<&Resource<'_>> = all
         .iter()
-        .filter(|it| it.kind == "SecurityPolicy" && it.group == GROUP)
+        .filter(|it| it.kind == "SecurityPolicy" && it.group == PRODUCT.group)
         .collect();
     let policy = match policies.as_slice() {
         [only] => *only,
@@ -72,12 +85,7 @@ fn security_policy(
         }
     }
     for name in STAYS {
-        if let Some(entry) = spec.entry(name, findings) {
-            findings.note(
-                entry.place,
-                format!("`{name}` stays with Envoy Gateway: it says nothing about JWTs"),
-            );
-        }
+        spec.stays(name, "Envoy Gateway", findings);
     }
     let jwt = spec.get("jwt", findings);
     let authorization = spec.get("authorization", findings);
@@ -231,10 +239,10 @@ fn rules(node: &Node, originals: &[String], findings: &mut Findings) -> Vec<Rule
                 None
             }
         };
-        fields.finish_conditions(findings);
+        fields.finish(findings);
         rules.extend(ways.map(|ways| Rule { methods, ways }));
     }
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     if rules.is_empty() {
         findings.refused(
             node.place,
@@ -252,7 +260,7 @@ fn operation_methods(node: &Node, findings: &mut Findings) -> Vec<String> {
     if let Some(entry) = fields.entry("path", findings) {
         findings.refused(entry.place, "`path` of an operation cannot be carried over");
     }
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     methods
 }
 
@@ -273,7 +281,7 @@ fn principal(node: &Node, originals: &[String], findings: &mut Findings) -> Opti
         }
     }
     let jwt = fields.get("jwt", findings);
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     let Some(jwt) = jwt else {
         findings.refused(
             node.place,
@@ -291,7 +299,10 @@ fn principal(node: &Node, originals: &[String], findings: &mut Findings) -> Opti
     for claim in fields.list("claims", findings) {
         alternatives.extend(claim_ways(claim, findings));
     }
-    fields.finish_conditions(findings);
+    fields.finish(findings);
+    if alternatives.len() == 1 && alternatives.concat().iter().all(|it| it.scopes.is_empty()) {
+        findings.refused(jwt.place, "`jwt` of a principal needs `claims` or `scopes`");
+    }
     let Some(provider) = originals.iter().position(|known| *known == original) else {
         findings.refused(jwt.place, format!("there is no provider `{original}`"));
         return None;
@@ -316,7 +327,7 @@ fn claim_ways(node: &Node, findings: &mut Findings) -> Option<Vec<Conditions>> {
     let name = fields.text("name", findings).unwrap_or_default();
     let kind = fields.text("valueType", findings);
     let values = fields.texts("values", findings);
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     let claim = Claim::dotted(&name);
     let tests: Vec<ClaimTest> = match kind.as_deref() {
         None | Some("String") => values.into_iter().map(ClaimTest::Equals).collect(),

@@ -85,7 +85,7 @@ pub(super) fn read<'r>(
             ),
         }
         spec.skip("provider", findings);
-        spec.finish_conditions(findings);
+        spec.finish(findings);
     }
     rules
 }
@@ -295,7 +295,7 @@ fn allow_rule(node: &Node, providers: &Providers, findings: &mut Findings) -> Op
     for condition in fields.list("when", findings) {
         alternatives.push(condition_ways(condition, findings).unwrap_or_default());
     }
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     if !asks_for_principal && alternatives.is_empty() {
         return Some(Rule {
             place: node.place,
@@ -341,7 +341,7 @@ fn deny_rule(node: &Node, findings: &mut Findings) -> Vec<(Operation, Place)> {
     let operations = operations(&fields, findings);
     let from = fields.list("from", findings);
     let when = fields.list("when", findings);
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     let without_token = |source: &&Node| {
         let source = source.field("source");
         let names: Vec<&str> = source

@@ -16,7 +16,11 @@ use super::policy::{App, Auth, Claim, ForwardClaim, ForwardPayload, Keys, Policy
 use super::token_sources;
 use super::yaml::{Kind, Node};
 
-const GROUP: &str = "security.istio.io";
+const PRODUCT: kubernetes::Product = kubernetes::Product {
+    group: "security.istio.io",
+    read: &["RequestAuthentication", "AuthorizationPolicy"],
+    stay: &["PeerAuthentication"],
+};
 /// How often istiod fetches keys, in seconds.
 const CACHE_SECS: u64 = 1200;
 /// What the fields with token sources are called.
@@ -36,11 +40,10 @@ const SKEW_SECS: u64 = 60;
 /// The policy for the resources in these documents.
 pub(crate) fn import(documents: &[Node], findings: &mut Findings) -> Option<Policy> {
     let all = resources(documents, findings);
-    let read = ["RequestAuthentication", "AuthorizationPolicy"];
-    kubernetes::others(&all, &read, findings);
+    kubernetes::check(&all, &PRODUCT, findings);
     let ours: Vec<&Resource<'_>> = all
         .iter()
-        .filter(|it| it.group == GROUP && read.contains(&it.kind))
+        .filter(|it| it.group == PRODUCT.group && PRODUCT.read.contains(&it.kind))
         .collect();
     let mut providers = Providers::default();
     let mut scope: Option<(&Resource<'_>, String)> = None;
@@ -198,11 +201,32 @@ fn jwt_rule(node: &Node, providers: &mut Providers, findings: &mut Findings) {
         "`required_scopes` reads `scope` and `scp` word by word; other claims are compared whole",
         findings,
     );
+    failure_mode(&fields, findings);
     fields.finish(findings);
     let name = providers
         .names
         .free(&names::of_issuer(issuer.as_deref().unwrap_or("any-issuer")));
     providers.all.push((name, provider));
+}
+
+/// `failureMode`: a policy has one mode for all of its issuers.
+fn failure_mode(fields: &Fields<'_>, findings: &mut Findings) {
+    let Some(entry) = fields.entry("failureMode", findings) else {
+        return;
+    };
+    match entry.value.text() {
+        Some("PERMISSIVE") => {}
+        Some("IGNORE") => findings.not_carried(
+            entry.place,
+            "`failureMode: IGNORE` is not carried over: a token that fails is refused",
+            "set `\"mode\": \"allow_missing_or_failed\"` in the policy if that is what you want",
+        ),
+        _ => findings.refused_with_hint(
+            entry.place,
+            "this `failureMode` cannot be carried over: without it, more requests would pass",
+            "ask for a token with an AuthorizationPolicy: `DENY` with `notRequestPrincipals: [\"*\"]`",
+        ),
+    }
 }
 
 fn source_of_keys(

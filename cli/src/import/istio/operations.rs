@@ -60,7 +60,7 @@ pub(super) fn operations(fields: &Fields<'_>, findings: &mut Findings) -> Vec<Op
             continue;
         };
         let operation = to.get("operation", findings);
-        to.finish_conditions(findings);
+        to.finish(findings);
         let Some(operation) = operation.filter(|it| it.says_something()) else {
             findings.refused(
                 node.place,
@@ -103,7 +103,7 @@ pub(super) fn operations(fields: &Fields<'_>, findings: &mut Findings) -> Vec<Op
         if paths.is_empty() {
             paths.push(Pattern::All);
         }
-        fields.finish_conditions(findings);
+        fields.finish(findings);
         for host in &hosts {
             for method in &methods {
                 for path in &paths {

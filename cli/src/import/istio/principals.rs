@@ -10,7 +10,7 @@ use super::super::yaml::{Node, Place};
 pub(super) fn principals(node: &Node, findings: &mut Findings) -> Option<Vec<(String, Place)>> {
     let fields = Fields::of(node, Spelling::Camel, "from", findings)?;
     let source = fields.get("source", findings);
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     let Some(source) = source.filter(|it| it.says_something()) else {
         findings.refused(
             node.place,
@@ -51,7 +51,7 @@ pub(super) fn principals(node: &Node, findings: &mut Findings) -> Option<Vec<(St
             );
         }
     }
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     (!listed.is_empty()).then_some(listed)
 }
 
@@ -146,7 +146,7 @@ pub(super) fn condition_ways(node: &Node, findings: &mut Findings) -> Option<Vec
             "name the values that may",
         );
     }
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     let path = match key.as_str() {
         "request.auth.audiences" => vec!["aud".to_owned()],
         "request.auth.presenter" => vec!["azp".to_owned()],

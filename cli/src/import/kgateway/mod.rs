@@ -11,7 +11,46 @@ use super::names;
 use super::policy::{App, Policy};
 use super::yaml::{Node, Place};
 
-const GROUP: &str = "gateway.kgateway.dev";
+const PRODUCT: kubernetes::Product = kubernetes::Product {
+    group: "gateway.kgateway.dev",
+    read: &["GatewayExtension", "TrafficPolicy"],
+    stay: &[
+        "Backend",
+        "BackendConfigPolicy",
+        "DirectResponse",
+        "GatewayParameters",
+        "HTTPListenerPolicy",
+        "ListenerPolicy",
+    ],
+};
+/// Whom the rest of a resource stays with.
+const NAME: &str = "kgateway";
+/// The rest of a TrafficPolicy, which kgateway goes on doing.
+const STAYS: [&str; 23] = [
+    "acl",
+    "ai",
+    "apiKeyAuth",
+    "autoHostRewrite",
+    "basicAuth",
+    "buffer",
+    "compression",
+    "cors",
+    "csrf",
+    "extAuth",
+    "extProc",
+    "faultInjection",
+    "hashPolicies",
+    "headerModifiers",
+    "internalRedirect",
+    "oauth2",
+    "rateLimit",
+    "retry",
+    "statPrefix",
+    "timeouts",
+    "tracing",
+    "transformation",
+    "urlRewrite",
+];
 /// A `TrafficPolicy` that says something about JWTs.
 struct Traffic<'n> {
     label: String,
@@ -26,8 +65,7 @@ struct Traffic<'n> {
 /// The policy for the resources in these documents.
 pub(crate) fn import(documents: &[Node], findings: &mut Findings) -> Option<Policy> {
     let all = resources(documents, findings);
-    let read = ["GatewayExtension", "TrafficPolicy", "ConfigMap"];
-    kubernetes::others(&all, &read, findings);
+    kubernetes::check(&all, &PRODUCT, findings);
     let traffic = traffic_policies(&all, findings);
     let extension = extension(&all, &traffic, findings)?;
     let mut providers = Providers::default();
@@ -82,7 +120,7 @@ fn traffic_policies<'n>(all: &[Resource<'n>], findings: &mut Findings) -> Vec<Tr
     let mut found: Vec<Traffic<'n>> = Vec::new();
     for resource in all
         .iter()
-        .filter(|it| it.kind == "TrafficPolicy" && it.group == GROUP)
+        .filter(|it| it.kind == "TrafficPolicy" && it.group == PRODUCT.group)
     {
         let Some(spec) = resource.spec(findings) else {
             continue;
@@ -94,6 +132,10 @@ fn traffic_policies<'n>(all: &[Resource<'n>], findings: &mut Findings) -> Vec<Tr
         let rules = spec
             .get("rbac", findings)
             .map(|rbac| rbac_rules(rbac, findings));
+        for name in STAYS {
+            spec.stays(name, NAME, findings);
+        }
+        spec.finish(findings);
         let Some((_, jwt)) = jwt else {
             if rules.is_none() {
                 findings.note(
@@ -136,7 +178,6 @@ fn traffic_policies<'n>(all: &[Resource<'n>], findings: &mut Findings) -> Vec<Tr
                 "give `extensionRef` and `rbac` in one TrafficPolicy",
             );
         }
-        // The rest of a TrafficPolicy is no matter of JWTs, and stays.
         found.push(Traffic {
             label: resource.label(),
             place: resource.place,
@@ -231,9 +272,9 @@ fn rbac_rules(node: &Node, findings: &mut Findings) -> Vec<Conditions> {
                 ),
             }
         }
-        policy.finish_conditions(findings);
+        policy.finish(findings);
     }
-    fields.finish_conditions(findings);
+    fields.finish(findings);
     if ways.is_empty() {
         findings.refused(node.place, "`rbac` allows nothing that a policy can say");
     }
@@ -248,7 +289,7 @@ fn extension<'r, 'n>(
 ) -> Option<&'r Resource<'n>> {
     let extensions: Vec<&Resource<'n>> = all
         .iter()
-        .filter(|it| it.kind == "GatewayExtension" && it.group == GROUP)
+        .filter(|it| it.kind == "GatewayExtension" && it.group == PRODUCT.group)
         .collect();
     if let Some(policy) = traffic.first()
         && let Some((name, namespace)) = &policy.extension
@@ -304,7 +345,11 @@ fn read_extension(
     findings: &mut Findings,
 ) -> Option<bool> {
     let spec = extension.spec(findings)?;
+    // What kgateway itself no longer looks at.
     spec.skip("type", findings);
+    for name in ["extAuth", "extProc", "oauth2", "rateLimit"] {
+        spec.stays(name, NAME, findings);
+    }
     let Some(jwt) = spec.get("jwt", findings) else {
         findings.refused(extension.place, "the GatewayExtension has no `jwt`");
         return None;

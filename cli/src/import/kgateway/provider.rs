@@ -8,8 +8,10 @@ use super::super::kubernetes::Resource;
 use super::super::policy::{Claim, ForwardClaim, Keys, Provider, TokenSource};
 use super::super::yaml::{Kind, Node};
 
-/// How long kgateway waits for keys, in milliseconds.
+/// How long kgateway waits for keys where nothing is said, in milliseconds.
 const TIMEOUT_MS: u64 = 5000;
+/// The longest that a policy may wait for keys, in milliseconds.
+const MAX_TIMEOUT_MS: u64 = 60_000;
 /// What `jwt_authn` allows clocks to differ, in seconds.
 const SKEW_SECS: u64 = 60;
 
@@ -141,6 +143,9 @@ fn remote(node: &Node, findings: &mut Findings) -> Option<Keys> {
         );
     }
     let cache = fields.duration("cacheDuration", "5m", findings);
+    let timeout = fields
+        .duration("timeout", "5s", findings)
+        .map_or(TIMEOUT_MS, |(timeout, _)| timeout.clamp(1, MAX_TIMEOUT_MS));
     let is_async = matches!(
         fields.get("asyncFetch", findings),
         Some(Node {
@@ -168,7 +173,7 @@ fn remote(node: &Node, findings: &mut Findings) -> Option<Keys> {
     Some(Keys::Remote {
         jwks_url,
         jwks_cluster: None,
-        jwks_timeout_ms: Some(TIMEOUT_MS),
+        jwks_timeout_ms: Some(timeout),
         jwks_cache_ttl_secs: Some(cache_secs(cache, findings)),
         jwks_max_stale_secs: is_async.then_some(2_592_000),
     })

@@ -231,6 +231,62 @@ fn a_rule_that_reports_lets_everything_pass_and_says_what_it_would_have_done() {
 }
 
 #[test]
+fn a_rule_that_reports_leaves_the_token_in_the_request_wherever_it_stands() {
+    let sources = json!([
+        { "header": { "name": "authorization", "prefix": "Bearer " } },
+        { "query": "token" },
+        { "cookie": "session" },
+    ]);
+    let removed = |enforcement: &str, forward_token: bool, headers: &[(&str, &str)]| {
+        let mut policy = config(&inline(&[1]));
+        policy["apps"][0]["auth"]["jwt"]["enforcement"] = json!(enforcement);
+        policy["providers"][0]["handling"] =
+            json!({ "token_sources": sources, "forward_token": forward_token });
+        let mut request = std::vec![
+            (":method", "GET"),
+            (":authority", "example.com"),
+            ("x-user-id", "admin"),
+        ];
+        request.extend(headers);
+        match Bed::new(policy).send(&request) {
+            Fate::Allowed { added, removed } => {
+                let path = added.iter().find(|(name, _)| name == ":path");
+                assert!(added.contains(&("x-user-id".into(), "alice".into())));
+                (removed, path.map(|(_, path)| path.clone()))
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let token = good(1);
+    let bearer = std::format!("Bearer {token}");
+    let query = std::format!("/app?token={token}&a=b");
+    let cookie = std::format!("session={token}");
+    let cases: [(&[(&str, &str)], &[&str], Option<&str>); 3] = [
+        (
+            &[(":path", "/app"), ("authorization", &bearer)],
+            &["authorization"],
+            None,
+        ),
+        (&[(":path", &query)], &[], Some("/app?a=b")),
+        (&[(":path", "/app"), ("cookie", &cookie)], &["cookie"], None),
+    ];
+    for (headers, taken, path) in cases {
+        let strict = std::iter::once("x-user-id").chain(taken.iter().copied());
+        assert_eq!(
+            removed("deny", false, headers),
+            (strict.map(String::from).collect(), path.map(String::from))
+        );
+        for forward_token in [false, true] {
+            assert_eq!(
+                removed("report", forward_token, headers),
+                (std::vec![String::from("x-user-id")], None),
+                "{headers:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_rule_that_reports_says_so_where_keys_do_not_come() {
     let mut policy = config(&remote());
     policy["apps"][0]["auth"]["jwt"]["enforcement"] = json!("report");
