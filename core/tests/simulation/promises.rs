@@ -16,8 +16,8 @@ const LATEST_ANSWER: u64 = 6_000 + 2_000 + 10_000;
 /// How late a decision may be that waits for its turn, in milliseconds.
 const LATEST_TURN: u64 = 100;
 
-/// How long after the clock was set back the engine may notice, in milliseconds.
-const LATEST_NOTICE: u64 = 3_600_000;
+/// By how much the clocks of two workers may differ in the eyes of an engine, in milliseconds.
+const SKEW: u64 = 5_000;
 
 impl World {
     /// Checks a decision.
@@ -69,8 +69,9 @@ impl World {
             .time_to_live(Some(u64::MAX))
             .max(settings.time_to_live(None));
         let seen = withdrawn + LATEST_ANSWER;
-        let from = match state.clock_set {
-            Some(set) => seen.max(set + LATEST_NOTICE),
+        // What was there when the clock was set back may be as new as that.
+        let from = match worker.clock_noticed() {
+            Some(noticed) => seen.max(noticed + SKEW),
             None => seen,
         };
         let bound = from + longest + settings.max_stale_secs * 1_000;
@@ -149,8 +150,8 @@ impl World {
             for waiting in &worker.waiting {
                 let bound = settings.longest_wait();
                 let due = match state.clock_set.filter(|set| waiting.arrived <= *set) {
-                    // It is noticed with a tick, which another request may have put off.
-                    Some(set) => set + 3 * bound,
+                    // It is noticed with a tick, which another request may have put off; from then on it counts.
+                    Some(set) => worker.ready_at(set + 2 * bound) + bound,
                     None => waiting.arrived + bound,
                 };
                 let due = worker.ready_at(due) + LATEST_TURN;

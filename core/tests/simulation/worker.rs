@@ -56,9 +56,16 @@ pub(crate) struct Worker {
     /// When it comes; where there is no engine, one begins then.
     pub(crate) tick_at: Option<u64>,
     pub(crate) stalled_until: u64,
+    /// Which setting of the clock the engine could notice last, and when it did.
+    noticed: (Option<u64>, u64),
 }
 
 impl Worker {
+    /// When the engine could notice that the clock was set, if it was.
+    pub(crate) fn clock_noticed(&self) -> Option<u64> {
+        self.noticed.0.map(|_| self.noticed.1)
+    }
+
     pub(crate) const fn is_stalled(&self, now: u64) -> bool {
         now < self.stalled_until
     }
@@ -75,6 +82,15 @@ impl Worker {
 
     fn engine(&mut self) -> &mut Engine {
         self.engine.as_mut().expect("only living workers do things")
+    }
+
+    /// Tells the time by which the engine does something now.
+    fn look_at_clock(&mut self, world: &World) -> Timestamp {
+        let state = world.state.borrow();
+        if self.noticed.0 != state.clock_set {
+            self.noticed = (state.clock_set, state.now);
+        }
+        state.timestamp()
     }
 
     /// Asks for the next tick, as the filter does.
@@ -142,7 +158,7 @@ impl World {
 
     /// Does what is due.
     pub(crate) fn tick(self: &Rc<Self>, worker: &mut Worker) {
-        let clock = self.state.borrow().timestamp();
+        let clock = worker.look_at_clock(self);
         worker.tick = None;
         worker.engine().handle_timeout(clock);
         self.settle_overdue(worker);
@@ -151,7 +167,7 @@ impl World {
 
     /// Takes news.
     pub(crate) fn hear(self: &Rc<Self>, worker: &mut Worker, topic: &[u8]) {
-        let clock = self.state.borrow().timestamp();
+        let clock = worker.look_at_clock(self);
         self.note(|| format!("engine {} hears news", worker.member));
         worker.engine().handle_news(topic, clock);
         self.drive(worker);
@@ -165,7 +181,7 @@ impl World {
     }
 
     fn settle(&self, worker: &mut Worker, id: FetchId, served: Served) {
-        let clock = self.state.borrow().timestamp();
+        let clock = worker.look_at_clock(self);
         let said = match served.answer {
             FetchAnswer::Response { status, .. } => status,
             _ => 0,
@@ -279,10 +295,11 @@ impl World {
         provider: usize,
         token: Token,
     ) -> Option<Decision> {
-        let (now, clock, id) = {
+        let clock = worker.look_at_clock(self);
+        let (now, id) = {
             let state = &mut *self.state.borrow_mut();
             state.next_request += 1;
-            (state.now, state.timestamp(), RequestId(state.next_request))
+            (state.now, RequestId(state.next_request))
         };
         let authorization = keys::authorization(provider, token);
         let headers: [(&[u8], &[u8]); 4] = [
