@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -312,7 +312,7 @@ impl Sources {
 }
 
 fn read_provider(
-    provider: config::Provider,
+    mut provider: config::Provider,
     environment: &dyn Fn(&str) -> Option<Vec<u8>>,
     sources: &mut Sources,
 ) -> Result<Provider, SetupError> {
@@ -331,7 +331,8 @@ fn read_provider(
         .ok_or_else(|| inconsistent("has a proof of unlimited age"))?;
     let revoked = revoked(&provider.revocation.entries)
         .map_err(|_| inconsistent("revokes more than a list can hold"))?;
-    let keys = read_keys(&provider, environment, sources)?;
+    let keys = core::mem::take(&mut provider.keys);
+    let keys = read_keys(&provider, keys, environment, sources)?;
     Ok(Provider {
         name: provider.name,
         issuers,
@@ -351,6 +352,7 @@ fn read_provider(
 
 fn read_keys(
     provider: &config::Provider,
+    keys: config::Keys,
     environment: &dyn Fn(&str) -> Option<Vec<u8>>,
     sources: &mut Sources,
 ) -> Result<ProviderKeys, SetupError> {
@@ -362,7 +364,7 @@ fn read_keys(
         fixed,
         remote,
         pinned,
-    } = &provider.keys;
+    } = keys;
     let pins = pinned
         .iter()
         .map(|pin| Sha256Digest::from_base64url(pin))
@@ -377,7 +379,7 @@ fn read_keys(
         ));
     }
     let fixed = match fixed {
-        Some(keys) => Some(read_fixed(provider, keys, &pins, environment)?),
+        Some(keys) => Some(read_fixed(provider, &keys, &pins, environment)?),
         None => None,
     };
     if fixed.as_ref().is_some_and(JwkSet::is_empty) {
@@ -385,12 +387,12 @@ fn read_keys(
     }
     let mut indices = Vec::new();
     for keys in remote {
-        if let RemoteKeys::Discovery(discovery) = keys {
+        if let RemoteKeys::Discovery(discovery) = &keys {
             if discovery.hosts.is_empty() || discovery.paths.is_empty() {
                 return Err(inconsistent("says nowhere that its keys may be"));
             }
         }
-        let index = sources.index_of(Origin::Keys(keys.clone(), pins.clone()));
+        let index = sources.index_of(Origin::Keys(keys, pins.clone()));
         if !indices.contains(&index) {
             indices.push(index);
         }
@@ -410,8 +412,9 @@ fn read_fixed(
 ) -> Result<JwkSet, SetupError> {
     match keys {
         FixedKeys::Jwks(jwks) => {
-            let text = jwks.to_string();
-            let keys = JwkSet::parse(text.as_bytes(), KeyOrigin::Local);
+            // What cannot be written cannot be read either.
+            let text = serde_json::to_vec(jwks).unwrap_or_default();
+            let keys = JwkSet::parse(&text, KeyOrigin::Local);
             let keys = keys.map_err(|error| SetupError::Keys {
                 provider: provider.name.clone(),
                 error,

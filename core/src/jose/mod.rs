@@ -2,7 +2,7 @@
 //! keys, key sets and tokens in the compact form (RFC 7515, 7517, 7518, 7519, 8037).
 //!
 //! A token is untrusted until its signature was checked, and the types say so: [`UntrustedToken`] is
-//! what a client sent, and only [`verify()`] makes a [`VerifiedToken`] of it.
+//! what a client sent, and only [`verify_with_any`] makes a [`VerifiedToken`] of it.
 
 mod algorithm;
 pub mod base64url;

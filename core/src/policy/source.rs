@@ -375,7 +375,7 @@ pub struct Provider {
     pub realm: Option<String>,
     /// The URL of a JWK set, absolute, `https` or `http`. The keys are fetched through the proxy and cached.
     pub jwks_url: Option<String>,
-    /// Instead of `jwks_url`: several of them, each as that one, as during a move from one identity provider to
+    /// Instead of `jwks_url`: 2 to 8 of them, each as that one, as during a move from one identity provider to
     /// another. A token is good if any of them publishes its key: whether the others answer does not matter then.
     #[schemars(length(min = MIN_JWKS_URLS, max = MAX_JWKS_URLS))]
     pub jwks_urls: Option<Vec<String>>,
@@ -417,8 +417,8 @@ pub struct Provider {
     /// For `oidc_discovery`: the hosts beside the issuer's that its keys may be on, with a port if need be.
     #[schemars(length(min = 1))]
     pub discovery_hosts: Option<Vec<String>>,
-    /// The SHA-256 thumbprints (RFC 7638), in base64url, of the keys that are used. Every other key, wherever it
-    /// comes from, is treated as if it were not there.
+    /// The SHA-256 thumbprints (RFC 7638), in base64url, of the keys that are used, at most 64. Every other key,
+    /// wherever it comes from, is treated as if it were not there.
     #[schemars(length(min = 1, max = MAX_PINNED_KEYS))]
     pub pinned_keys: Option<Vec<String>>,
     /// Tokens that are refused although they are genuine. For long lists, and for those that change without the
