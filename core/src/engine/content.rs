@@ -250,7 +250,7 @@ fn brought(content: Content, url: &str, read: Result<(Loaded, Vec<u8>), FetchFai
 }
 
 /// The content of an answer, and its text where that is not a part of it.
-fn read_keys(answer: FetchAnswer<'_>) -> Result<(Loaded, Vec<u8>), FetchFailure> {
+pub(super) fn read_keys(answer: FetchAnswer<'_>) -> Result<(Loaded, Vec<u8>), FetchFailure> {
     let body = answer.body()?;
     let keys = parse_keys(&body)?;
     Ok((keys, body.into_owned()))
