@@ -216,7 +216,7 @@ fn unusual(set: &JwkSet, elements: &[Value<'_>]) -> Vec<Finding> {
         found.push(Finding::new(
             "duplicate_kid",
             format!(
-                "{keys} keys have the kid `{}`: a token with it is tried with each of them that is usable",
+                "{keys} keys have the kid `{}`: a token with it is tried with each that fits its algorithm",
                 excerpt(kid)
             ),
         ));
