@@ -13,6 +13,7 @@ mod files;
 mod import;
 mod inspect_token;
 mod json_text;
+mod jwks;
 mod keygen;
 mod keys;
 mod man;
@@ -63,6 +64,7 @@ enum Command {
     Import(import::Args),
     TestToken(Box<test_token::Args>),
     InspectToken(inspect_token::Args),
+    Jwks(jwks::Args),
     MintToken(Box<mint_token::Args>),
     MintProof(mint_proof::Args),
     Keygen(keygen::Args),
@@ -78,6 +80,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Import(args) => import::run(&args),
         Command::TestToken(args) => test_token::run(&args),
         Command::InspectToken(args) => inspect_token::run(&args),
+        Command::Jwks(args) => jwks::run(&args),
         Command::MintToken(args) => mint_token::run(&args),
         Command::MintProof(args) => mint_proof::run(&args),
         Command::Keygen(args) => keygen::run(&args),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::docs;
 use crate::exit::{Failure, Outcome, Result};
 use crate::files::{self, Access};
 use crate::output;
@@ -30,10 +31,7 @@ pub(crate) fn run(args: &Args, mut command: clap::Command) -> Result<Outcome> {
                 Failure::harness(format!("cannot make the folder `{}`", dir.display()))
                     .evidence(error.to_string())
             })?;
-            let pages = command
-                .get_subcommands()
-                .filter(|subcommand| !subcommand.is_hide_set() && subcommand.get_name() != "help");
-            for command in std::iter::once(&command).chain(pages) {
+            for command in docs::shown(&command) {
                 let name = command.get_display_name().unwrap_or(command.get_name());
                 let path = dir.join(format!("{name}.1"));
                 files::write(&path, &page(command)?, Access::Public)?;

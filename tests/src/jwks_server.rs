@@ -71,6 +71,19 @@ impl Answer {
         self
     }
 
+    /// The answer to a request with this `if-none-match`.
+    fn unless_known(self, known: Option<&str>) -> Self {
+        let etag = self.headers.iter().find(|(name, _)| name == "etag");
+        match etag {
+            Some((_, etag)) if known == Some(etag) => Self {
+                status: 304,
+                body: Vec::new(),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     fn head(&self) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} Scripted\r\n", self.status);
         for (name, value) in &self.headers {
@@ -86,6 +99,8 @@ impl Answer {
 pub enum Behaviour {
     /// Answers.
     Answer(Answer),
+    /// Answers, and says 304 without a body where `if-none-match` is the answer's `etag`.
+    Revalidate(Answer),
     /// Never answers; the connection stays open until the client leaves or the server goes down.
     Hang,
     /// Keeps requests until the server is told to behave otherwise, and then does that.
@@ -275,11 +290,15 @@ impl State {
         while let Some(request) = read_request(&mut stream)? {
             let is_head = request.method == "HEAD";
             let path = request.path.clone();
+            let known = request.headers.text("if-none-match");
             self.requests().push(request);
             let behaviour = match self.released() {
                 Behaviour::ByPath(answers) => {
                     let answer = answers.get(&path).cloned();
                     Behaviour::Answer(answer.unwrap_or_else(|| Answer::status(404)))
+                }
+                Behaviour::Revalidate(answer) => {
+                    Behaviour::Answer(answer.unless_known(known.as_deref()))
                 }
                 behaviour => behaviour,
             };
@@ -307,7 +326,10 @@ impl State {
                     thread::sleep(Duration::from_millis(50));
                     return SockRef::from(socket).set_linger(Some(Duration::ZERO));
                 }
-                Behaviour::Close | Behaviour::Hold | Behaviour::ByPath(_) => return Ok(()),
+                Behaviour::Close
+                | Behaviour::Hold
+                | Behaviour::ByPath(_)
+                | Behaviour::Revalidate(_) => return Ok(()),
             }
         }
         Ok(())

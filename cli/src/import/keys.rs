@@ -1,5 +1,6 @@
 //! Keys that stand in the original: as a key set, a single key, or PEM.
 
+use nexus_core::jose::PRIVATE_MEMBERS;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -7,9 +8,6 @@ use super::findings::Findings;
 use super::kubernetes::Resource;
 use super::policy::Keys;
 use super::yaml::{Entry, Node, Place};
-
-/// Members of a JWK that only its owner may know (RFC 7518 §6.2.2, §6.3.2).
-const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// The keys that a text holds; what is none is reported.
 pub(crate) fn inline(text: &str, place: Place, findings: &mut Findings) -> Option<Keys> {
@@ -41,7 +39,7 @@ pub(crate) fn inline(text: &str, place: Place, findings: &mut Findings) -> Optio
             continue;
         }
         let before = key.len();
-        key.retain(|name, _| !PRIVATE.contains(&name.as_str()));
+        key.retain(|name, _| !PRIVATE_MEMBERS.contains(&name.as_str()));
         if key.len() != before {
             changed = true;
             findings.not_carried(

@@ -17,7 +17,12 @@ fn every_shell_gets_a_script_with_the_commands_in_it() {
 fn manual_pages_are_written_one_per_command() {
     let sandbox = Sandbox::new();
     sandbox.run(["man", "--dir", "man/man1"]).expect(0);
-    for page in ["nexusctl.1", "nexusctl-keygen.1", "nexusctl-mint-token.1"] {
+    for page in [
+        "nexusctl.1",
+        "nexusctl-jwks-check.1",
+        "nexusctl-keygen.1",
+        "nexusctl-mint-token.1",
+    ] {
         let text = sandbox.read(&format!("man/man1/{page}"));
         assert!(text.contains(".TH nexusctl"), "{page}: {text}");
     }

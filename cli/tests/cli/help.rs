@@ -3,6 +3,8 @@ use crate::sandbox::{Sandbox, transcripts};
 #[test]
 fn help_texts() {
     let sandbox = Sandbox::new();
+    let nested = sandbox.run(["jwks", "check", "--help"]).expect(0);
+    insta::assert_snapshot!("help-jwks-check", nested.transcript());
     insta::assert_snapshot!("help", sandbox.run(["--help"]).expect(0).transcript());
     insta::assert_snapshot!("help-short", sandbox.run(["-h"]).expect(0).transcript());
     for command in [
@@ -11,6 +13,7 @@ fn help_texts() {
         "import",
         "test-token",
         "inspect-token",
+        "jwks",
         "mint-token",
         "mint-proof",
         "keygen",
@@ -52,6 +55,7 @@ fn the_generated_page_has_every_command() {
     let page = Sandbox::new().run(["docs", "cli"]).expect(0).stdout;
     for title in [
         "## nexusctl\n",
+        "## nexusctl jwks check\n",
         "## nexusctl mint-token\n",
         "## nexusctl man\n",
     ] {

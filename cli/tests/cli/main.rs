@@ -7,6 +7,7 @@ mod completions;
 mod help;
 mod import;
 mod inspect_token;
+mod jwks_check;
 mod keygen;
 mod mint_proof;
 mod mint_token;

@@ -67,6 +67,12 @@ impl Sandbox {
 
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nexusctl"));
+        // Servers of tests are reached without any proxy.
+        for name in ["http_proxy", "https_proxy", "all_proxy"] {
+            command
+                .env_remove(name)
+                .env_remove(name.to_ascii_uppercase());
+        }
         command
             .current_dir(self.folder.path())
             .env_remove("CLICOLOR_FORCE")

@@ -258,7 +258,10 @@ fn named(key: &Jwk) -> Vec<u8> {
     named
 }
 
-fn read_keys(answer: FetchAnswer<'_>, pins: &[Sha256Digest]) -> Result<Loaded, FetchFailure> {
+pub(super) fn read_keys(
+    answer: FetchAnswer<'_>,
+    pins: &[Sha256Digest],
+) -> Result<Loaded, FetchFailure> {
     parse_keys(answer.body()?, pins)
 }
 

@@ -59,6 +59,15 @@ impl Content {
         }
     }
 
+    /// The `accept` of a request for it.
+    pub const fn accept(self) -> &'static str {
+        match self {
+            Self::Keys => "application/jwk-set+json, application/json",
+            Self::Metadata => "application/json",
+            Self::Revocations => "application/octet-stream, application/json",
+        }
+    }
+
     /// What it is, in the plural.
     pub(super) const fn noun(self) -> &'static str {
         match self {
@@ -114,11 +123,7 @@ pub struct Fetch {
 impl Fetch {
     /// The `accept` of the request.
     pub const fn accept(&self) -> &'static str {
-        match self.content {
-            Content::Keys => "application/jwk-set+json, application/json",
-            Content::Metadata => "application/json",
-            Content::Revocations => "application/octet-stream, application/json",
-        }
+        self.content.accept()
     }
 
     /// How many bytes of a body are of use. One more shows that there were too many.

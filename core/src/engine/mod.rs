@@ -26,6 +26,7 @@ mod issuer;
 mod mutate;
 pub(crate) mod parameters;
 mod possession;
+mod prospect;
 mod removal;
 mod reply;
 mod requirement;
@@ -52,6 +53,7 @@ use issuer::Issuers;
 #[cfg(feature = "policy")]
 pub(crate) use parameters::names_fold_alike;
 use possession::{PROOF_HEADER, Possession};
+pub use prospect::Prospect;
 use requirement::{Examination, Granted, Plan};
 pub use setup::SetupError;
 pub use source::{LONGEST_RETRY_AFTER, MAX_AGE_BOUNDS_SECS};

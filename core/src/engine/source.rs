@@ -123,7 +123,7 @@ struct Fetched {
 
 /// How long something fetched is fresh.
 #[derive(Debug, Clone, Copy)]
-enum Lifetime {
+pub(super) enum Lifetime {
     /// As the operator says.
     Fixed(Millis),
     /// As the source says, within [`MAX_AGE_BOUNDS_SECS`], else [`DEFAULT_CACHE_TTL_SECS`].
@@ -131,7 +131,16 @@ enum Lifetime {
 }
 
 impl Lifetime {
-    fn with(self, max_age_secs: Option<u64>) -> Millis {
+    /// As the operator says, if there is a say; at least a second.
+    pub(super) fn of(cache_ttl_secs: Option<u64>) -> Self {
+        match cache_ttl_secs {
+            Some(seconds) => Self::Fixed(Millis::from_seconds(seconds.max(1))),
+            None => Self::Advised,
+        }
+    }
+
+    /// How long it is, where the source says this about its freshness.
+    pub(super) fn with(self, max_age_secs: Option<u64>) -> Millis {
         let (least, most) = MAX_AGE_BOUNDS_SECS;
         match (self, max_age_secs) {
             (Self::Fixed(time), _) => time,
@@ -181,16 +190,12 @@ impl Source {
         now: Timestamp,
     ) -> Self {
         let default_ttl_secs = default_ttl_secs.filter(|_| purpose.content() == Content::Keys);
-        let lifetime = match purpose.cache_ttl_secs().or(default_ttl_secs) {
-            Some(seconds) => Lifetime::Fixed(Millis::from_seconds(seconds.max(1))),
-            None => Lifetime::Advised,
-        };
         Self {
             label: purpose.label(),
             topic: purpose.topic(),
             holder,
+            lifetime: Lifetime::of(purpose.cache_ttl_secs().or(default_ttl_secs)),
             purpose,
-            lifetime,
             fetched: None,
             state: State::Idle,
             due: now,
@@ -581,8 +586,8 @@ impl Source {
                     self.take(brought, freshness, commons, jitter, now);
                 }
                 Step::Failed(failed) => {
-                    let retry_after = freshness.retry_after();
-                    self.fail(failed, retry_after, commons, jitter, now, &mut events);
+                    let asked = freshness.retry_after();
+                    self.fail(failed, asked, commons, jitter, now, &mut events);
                 }
             }
         }
@@ -718,7 +723,7 @@ impl Source {
     fn fail(
         &mut self,
         failed: Failed,
-        retry_after: Millis,
+        asked: Millis,
         commons: &mut Commons,
         jitter: u64,
         now: Timestamp,
@@ -739,8 +744,7 @@ impl Source {
                 {
                     return (None, false);
                 }
-                let pause = pause(record.failures, jitter).max(retry_after);
-                let pause = pause.min(LONGEST_RETRY_AFTER);
+                let pause = retry_after(record.failures, jitter, asked);
                 record.failures = record.failures.saturating_add(1);
                 record.unusable = unusable;
                 record.retry_at = now.after(pause).as_millis();
@@ -807,7 +811,7 @@ const fn lease(holder: u64, until: Timestamp) -> Lease {
 }
 
 /// When something fetched is refreshed: between 80 % and 90 % of their time to live.
-fn refresh_after(time_to_live: Millis, jitter: u64) -> Millis {
+pub(super) fn refresh_after(time_to_live: Millis, jitter: u64) -> Millis {
     let share = jitter.min(1000).saturating_add(8000);
     Millis(
         time_to_live
@@ -817,6 +821,12 @@ fn refresh_after(time_to_live: Millis, jitter: u64) -> Millis {
             .unwrap_or(0)
             .max(1),
     )
+}
+
+/// How long a source is left alone behind its failure number `failures` in a row, counted from 0: our own pause, or
+/// the longer one that it `asked` for, up to [`LONGEST_RETRY_AFTER`].
+pub(super) fn retry_after(failures: u32, jitter: u64, asked: Millis) -> Millis {
+    pause(failures, jitter).max(asked).min(LONGEST_RETRY_AFTER)
 }
 
 /// The pause behind the failure number `failures` in a row, counted from 0: it doubles from

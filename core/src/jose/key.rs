@@ -19,6 +19,9 @@ pub(super) const MIN_RSA_BITS: usize = 2048;
 /// The longest RSA modulus in bits: checking a signature takes time that grows with its square.
 pub(super) const MAX_RSA_BITS: usize = 8192;
 
+/// The members of a JWK that only its owner may know (RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2).
+pub const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+
 /// Where a key comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyOrigin {
@@ -87,7 +90,7 @@ impl Jwk {
             Some(alg) => alloc::vec![material.algorithm_named(alg)?],
         };
         let private_key_material = !matches!(material, Material::Secret(_))
-            && ["d", "p", "q", "dp", "dq", "qi", "oth"]
+            && PRIVATE_MEMBERS
                 .iter()
                 .any(|member| jwk.member(member).is_some());
         Ok(Self {

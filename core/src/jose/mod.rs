@@ -24,7 +24,7 @@ pub use algorithm::Algorithm;
 pub use claims::{Claims, NumericDate, StringClaim, TimeClaim};
 pub use digest::Sha256Digest;
 pub use envoy::KeyType;
-pub use key::{Jwk, KeyOrigin};
+pub use key::{Jwk, KeyOrigin, PRIVATE_MEMBERS};
 pub use key_error::KeyError;
 pub use key_set::{JwkSet, JwkSetError, MAX_JWKS_BYTES, MAX_KEYS, RejectedKey};
 pub use pem::PemError;
