@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nexus_core::config::{KeySource, Remote};
+use nexus_core::config::{Remote, RemoteKeys};
 use nexus_core::engine::{FetchAnswer, Freshness, Prospect};
 use nexus_core::jose::JwkSetError;
 use nexus_core::json::{self, Value};
@@ -203,8 +203,8 @@ impl Place {
         let warning =
             warnings.find(|it| it.code == Code::Insecure && it.path.ends_with("jwks_url"));
         let provider = compiled.config.providers.into_iter().next();
-        match provider.map(|provider| provider.keys) {
-            Some(KeySource::Remote(remote)) => Ok(Self::Remote {
+        match provider.and_then(|provider| provider.keys.remote.into_iter().next()) {
+            Some(RemoteKeys::Url(remote)) => Ok(Self::Remote {
                 remote: Box::new(remote),
                 warning: warning.map(|warning| warning.message),
             }),

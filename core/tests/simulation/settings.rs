@@ -74,7 +74,7 @@ impl Settings {
             .map(|index| json!({ "provider": { "index": index } }))
             .collect();
         json!({
-            "nexus": 2, "unmatched": "deny", "providers": providers,
+            "nexus": nexus_core::config::FORMAT_VERSION, "unmatched": "deny", "providers": providers,
             "apps": [{
                 "slug": "app", "hosts": ["*"], "path": "/",
                 "auth": { "jwt": { "requirement": { "any_of": any_of }, "handling": {} } },
