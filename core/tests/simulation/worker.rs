@@ -28,6 +28,7 @@ struct Open {
     /// For which provider; those that have their keys at one place are sources of their own.
     provider: usize,
     began: u64,
+    timeout_ms: u64,
 }
 
 /// A request that waits.
@@ -217,16 +218,16 @@ impl World {
             let Event::FetchFailed { url, .. } = event else {
                 continue;
             };
-            let is_there = |open: &&Open| url.contains(&format!("idp-{}", open.place));
-            let overdue = worker.open.iter().filter(is_there).map(|open| open.began);
-            let Some(began) = overdue.min() else {
+            let overdue = worker.open.iter().enumerate();
+            let overdue = overdue.filter(|(_, open)| url.contains(&format!("idp-{}.", open.place)));
+            let first = overdue.min_by_key(|(_, open)| open.began + open.timeout_ms);
+            let Some(at) = first.map(|(at, _)| at) else {
                 panic!(
                     "engine {} gave up a fetch from {url} that it did not make",
                     worker.member
                 );
             };
-            let at = worker.open.iter().position(|open| open.began == began);
-            let open = worker.open.remove(at.expect("it was found before"));
+            let open = worker.open.remove(at);
             self.note(|| format!("engine {} gives up place {}", worker.member, open.place));
             let state = &mut *self.state.borrow_mut();
             state.ledgers[open.place].fail(worker.member, open.began, state.now, 0);
@@ -250,6 +251,7 @@ impl World {
                 place,
                 provider,
                 began: self.now(),
+                timeout_ms: fetch.timeout_ms,
             });
             let is_healed = self.state.borrow().is_healed;
             match self.percent(3) && !is_healed {
