@@ -60,7 +60,7 @@ fn envoy_does_not_start_with_a_configuration_that_the_filter_refuses() {
         (
             "another version",
             with(&altered(|it| it["nexus"] = json!(1))),
-            "has version 1, this filter reads version 2",
+            "has version 1, this filter reads version 3",
         ),
         (
             "a secret that is not there",
@@ -108,7 +108,7 @@ fn bad_configurations() -> Vec<(&'static str, String, &'static str)> {
         (
             "another version",
             altered(|it| it["nexus"] = json!(1)),
-            "has version 1, this filter reads version 2",
+            "has version 1, this filter reads version 3",
         ),
         (
             "an unknown field",
