@@ -195,8 +195,8 @@ impl World {
 
     /// Everybody knows what is published, and nothing else passes.
     pub(crate) fn check_fresh(self: &Rc<Self>) {
-        for provider in 0..PROVIDERS.len() {
-            let published = self.state.borrow().places[PROVIDERS[provider].place].published();
+        for (provider, its) in PROVIDERS.iter().enumerate() {
+            let published = self.state.borrow().places[its.place].published();
             for worker in &self.workers {
                 let mut worker = worker.borrow_mut();
                 if !worker

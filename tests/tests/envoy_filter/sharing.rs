@@ -290,7 +290,7 @@ fn an_update_of_the_configuration_keeps_the_keys_of_what_it_still_names() {
             assert_passes(&mut envoy.client(), request, "before");
         }
         let unknown = envoy.client().send(&requests[2]);
-        assert_denied(&unknown, "issuer_unknown", "before");
+        assert_denied(&unknown, "token_issuer_unknown", "before");
         // Issuer 0 leaves, issuer 2 comes.
         let mut updated = policy(&jwks, 3);
         let apps = &mut updated["apps"][0]["default_policy"]["auth"]["providers"];
@@ -312,7 +312,7 @@ fn an_update_of_the_configuration_keeps_the_keys_of_what_it_still_names() {
             assert_passes(&mut envoy.client(), &requests[1], "still named");
             assert_passes(&mut envoy.client(), &requests[2], "new");
             let gone = envoy.client().send(&requests[0]);
-            assert_denied(&gone, "issuer_unknown", "not named any more");
+            assert_denied(&gone, "token_issuer_unknown", "not named any more");
         }
         let counts = counts(&jwks);
         assert_eq!(counts.len(), 3);

@@ -434,6 +434,7 @@ fn a_source_that_did_not_change_is_not_sent_again() {
     assert_eq!(fate(&send(&vm, &token_by(&key()))), "allow");
     let pause = time_to_next_fetch(&bed);
     assert!((seconds(240)..=seconds(270)).contains(&pause), "{pause:?}");
+    bed.proxy.run_until_idle();
     let metrics = bed.proxy.metrics();
     assert_eq!(metrics.counter("nexus.jwks_fetch.unchanged"), Some(2));
 }

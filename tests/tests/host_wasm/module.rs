@@ -187,7 +187,7 @@ fn a_filter_without_a_policy_is_refused_and_lets_nobody_pass() {
 }
 
 #[test]
-fn a_vm_that_is_reloaded_fetches_and_decides_anew() {
+fn a_vm_that_is_reloaded_finds_the_keys_and_asks_for_those_that_are_new() {
     let bed = bed_with_keys(&[&key()]);
     let config = VmConfig {
         failure_policy: FailurePolicy::Reload {
@@ -205,8 +205,12 @@ fn a_vm_that_is_reloaded_fetches_and_decides_anew() {
         .answer(CLUSTER, PATH, Answer::json(jwks(&[&next_key()])));
     vm.reload().expect("the filter starts again");
     bed.proxy.advance(std::time::Duration::from_secs(1));
+    assert_eq!(fate(&send(&vm, &token_by(&key()))), "allow");
+    assert_eq!(bed.callouts.call_count(), 1, "the process has the keys");
+    let rotated = send(&vm, &token_by(&next_key()));
+    bed.proxy.advance(std::time::Duration::from_secs(1));
+    assert_eq!(fate(&rotated), "allow");
     assert_eq!(bed.callouts.call_count(), 2);
-    assert_eq!(fate(&send(&vm, &token_by(&next_key()))), "allow");
     assert_eq!(fate(&send(&vm, &token_by(&key()))), crate::NOT_FOUND);
 }
 
