@@ -261,7 +261,9 @@ fn a_rule_that_reports_leaves_the_token_in_the_request_wherever_it_stands() {
     let bearer = std::format!("Bearer {token}");
     let query = std::format!("/app?token={token}&a=b");
     let cookie = std::format!("session={token}");
-    let cases: [(&[(&str, &str)], &[&str], Option<&str>); 3] = [
+    /// Headers, those that are taken away, and the path where it changes.
+    type Case<'c> = (&'c [(&'c str, &'c str)], &'c [&'c str], Option<&'c str>);
+    let cases: [Case<'_>; 3] = [
         (
             &[(":path", "/app"), ("authorization", &bearer)],
             &["authorization"],
