@@ -1,0 +1,133 @@
+//! What other engines of the process have fetched, and how it is taken over.
+
+use super::pace::refresh_after;
+use super::{Fetched, SKEW, Source, State};
+use crate::engine::commons::{Commons, Record};
+use crate::time::Timestamp;
+
+impl Source {
+    /// When what a record speaks of was fetched, if that is newer than what is here.
+    pub(super) fn news(&self, record: &Record, now: Timestamp) -> Option<Timestamp> {
+        let at = Timestamp::from_millis(record.published.as_ref()?.at);
+        match &self.fetched {
+            None => Some(at),
+            // What is here is no older.
+            Some(_) if at > now.after(SKEW) => None,
+            Some(fetched) => (at > fetched.newer_than).then_some(at),
+        }
+    }
+
+    /// Whether the record does not speak of what was looked for in vain.
+    pub(super) fn is_readable(&self, record: &Record) -> bool {
+        let digest = record.published.as_ref().map(|it| it.digest.as_str());
+        digest.is_some() && digest != self.unreadable.as_deref()
+    }
+
+    /// Takes over what another engine has fetched, if it is newer than what is here; whether it was.
+    fn adopt(
+        &mut self,
+        record: &Record,
+        commons: &mut Commons,
+        jitter: u64,
+        now: Timestamp,
+    ) -> bool {
+        let (Some(at), Some(published)) = (self.news(record, now), record.published.as_ref())
+        else {
+            return false;
+        };
+        let known = self.fetched.take();
+        let loaded = match known {
+            Some(known) if known.digest == published.digest => known.loaded,
+            known => {
+                let text = commons.content(self.topic, &published.digest);
+                match text.and_then(|text| self.purpose.load(text).ok()) {
+                    Some(loaded) => loaded,
+                    None => {
+                        self.fetched = known;
+                        self.unreadable = Some(published.digest.clone());
+                        return false;
+                    }
+                }
+            }
+        };
+        self.take_over(record);
+        if let Some((url, at)) = &record.location {
+            self.purpose
+                .learn_location(url, Timestamp::from_millis(*at).min(now));
+        }
+        let time_to_live = self.lifetime.with(published.max_age_secs);
+        // What is from before the clock was set back is good, and to be asked for anew at once.
+        let at = match at > now.after(SKEW) {
+            true => Timestamp::from_millis(now.as_millis().saturating_sub(time_to_live.0)),
+            false => at,
+        };
+        self.due = at.after(refresh_after(time_to_live, jitter));
+        // A request with an unknown `kid` has seen older keys than these.
+        self.wanted = false;
+        self.fetched = Some(Fetched {
+            loaded,
+            digest: published.digest.clone(),
+            url: published.url.clone(),
+            etag: published.etag.clone(),
+            at,
+            newer_than: at,
+            time_to_live,
+        });
+        true
+    }
+
+    /// Learns what else a record says.
+    pub(super) fn take_over(&mut self, record: &Record) {
+        self.failures = record.failures;
+        self.unusable = record.unusable;
+        self.refetch_at = Timestamp::from_millis(record.refetch_at);
+    }
+
+    /// Takes over what is new, if there is; whether there was. What comes behind this look is rung for.
+    pub(super) fn look(&mut self, commons: &mut Commons, jitter: u64, now: Timestamp) -> bool {
+        let bell = commons.bell();
+        // The bell first: what is published between the look and the bell would pass unheard.
+        let record = commons.update(self.topic, |record| {
+            let is_changed = record.leave_bell(bell);
+            (record.clone(), is_changed)
+        });
+        self.adopt(&record, commons, jitter, now)
+    }
+
+    /// Whether it is the one that news are about.
+    pub(in crate::engine) fn is_about(&self, topic: &[u8]) -> bool {
+        self.topic.is(topic)
+    }
+
+    /// Looks at what is new. Whether requests that wait for the source are to be judged by what it has.
+    pub(in crate::engine) fn handle_news(
+        &mut self,
+        commons: &mut Commons,
+        jitter: u64,
+        now: Timestamp,
+    ) -> bool {
+        // A round of its own ends by itself.
+        if matches!(self.state, State::Between | State::Fetching { .. }) {
+            return false;
+        }
+        self.state = State::Idle;
+        self.look(commons, jitter, now)
+    }
+
+    /// Takes over what another engine has fetched by a round that began later than the one which is over.
+    pub(super) fn give_way(&mut self, commons: &mut Commons, jitter: u64, now: Timestamp) {
+        if let Some(fetched) = &mut self.fetched {
+            fetched.at = fetched.at.min(self.began);
+            fetched.newer_than = fetched.at;
+        }
+        self.look(commons, jitter, now);
+    }
+}
+
+/// Whether what a record speaks of was brought by a round that began later than `began`: that is the newer one,
+/// whichever of them ended first.
+pub(super) fn is_superseded(record: &Record, began: Timestamp, now: Timestamp) -> bool {
+    let published = record.published.as_ref();
+    let latest = now.after(SKEW).as_millis();
+    published.is_some_and(|it| began.as_millis() < it.began && it.at <= latest)
+}
