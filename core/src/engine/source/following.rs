@@ -41,7 +41,10 @@ impl Source {
             known => {
                 let text = commons.content(self.topic, &published.digest);
                 match text.and_then(|text| self.purpose.load(text).ok()) {
-                    Some(loaded) => loaded,
+                    Some(loaded) => {
+                        self.begin_generation();
+                        loaded
+                    }
                     None => {
                         self.fetched = known;
                         self.unreadable = Some(published.digest.clone());

@@ -83,6 +83,8 @@ pub(super) struct Source {
     holder: u64,
     lifetime: Lifetime,
     fetched: Option<Fetched>,
+    /// How often [`fetched`](Self::fetched) has become something else.
+    generation: u64,
     state: State,
     /// When the next round begins by itself.
     due: Timestamp,
@@ -119,6 +121,7 @@ impl Source {
             lifetime: Lifetime::of(purpose.cache_ttl_secs().or(default_ttl_secs)),
             purpose,
             fetched: None,
+            generation: 0,
             state: State::Idle,
             due: now,
             wanted: false,
@@ -163,6 +166,22 @@ impl Source {
             .after(fetched.time_to_live)
             .after(Millis::from_seconds(self.purpose.max_stale_secs()));
         (now <= bound).then_some(&fetched.loaded)
+    }
+
+    /// A number for what may be used now: another one whenever it is something else than before, the same where it was
+    /// only renewed. `None` when there is nothing that may be used. What was found by what the source has holds for as
+    /// long as this says the same.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for a cache of what was verified")
+    )]
+    pub(super) fn generation(&self, now: Timestamp) -> Option<u64> {
+        self.usable(now).map(|_| self.generation)
+    }
+
+    /// Takes note that what it has is about to become something else.
+    const fn begin_generation(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
     }
 
     /// The keys for a request that waits until `deadline` at most.

@@ -102,6 +102,10 @@ impl Source {
         now: Timestamp,
     ) {
         let digest = Sha256Digest::of(brought.loaded.bytes()).to_base64url();
+        let known = self.fetched.as_ref().map(|known| &known.digest);
+        if known != Some(&digest) {
+            self.begin_generation();
+        }
         self.fetched = Some(Fetched {
             loaded: brought.loaded,
             digest,

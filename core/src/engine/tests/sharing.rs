@@ -782,3 +782,45 @@ fn a_clock_that_is_set_back_lets_nobody_wait_for_longer() {
     bed.advance(1);
     assert_eq!(bed.fate_of(id), Fate::Denied("jwks_unavailable"));
 }
+
+#[test]
+fn the_generation_of_a_source_is_another_one_when_its_keys_are_and_only_then() {
+    fn generations(fleet: &Fleet) -> [Option<u64>; 2] {
+        let of = |bed: &Bed| bed.engine.sources[0].generation(bed.now);
+        [of(&fleet.beds[0]), of(&fleet.beds[1])]
+    }
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    assert_eq!(generations(&fleet), [None, None]);
+    fleet.serve_keys(&[1]);
+    let first = generations(&fleet);
+    assert!(first.iter().all(Option::is_some));
+    // Whoever fetches and whoever follows: what was only renewed is the same.
+    for _ in 0..6 {
+        fleet.advance(280_000);
+        fleet.serve_keys(&[1]);
+        assert_eq!(generations(&fleet), first);
+    }
+    let mut known = vec![first];
+    for keys in [&[1, 2][..], &[2], &[1]] {
+        fleet.advance(280_000);
+        fleet.serve_keys(keys);
+        let next = generations(&fleet);
+        for generations in &known {
+            assert_ne!(generations[0], next[0], "{keys:?}");
+            assert_ne!(generations[1], next[1], "{keys:?}");
+        }
+        known.push(next);
+    }
+    // What is too old to be used has none, and the same again when it is renewed: it says what it said.
+    let last = generations(&fleet);
+    for _ in 0..66 {
+        fleet.advance(60_000);
+        for (worker, fetch) in fleet.fetches() {
+            fleet.answer(worker, &fetch, FetchAnswer::NoResponse);
+        }
+    }
+    assert_eq!(generations(&fleet), [None, None]);
+    fleet.advance(60_000);
+    fleet.serve_keys(&[1]);
+    assert_eq!(generations(&fleet), last);
+}
