@@ -2,15 +2,12 @@
 //!
 //! The SDK's own wrappers panic on a status that they do not expect and on header bytes that are not
 //! UTF-8, and its `Status` is an `enum` that a host could fill with a number it has no name for. Here
-//! a status is a number, and what a host says is checked before it is believed. The one call that has
-//! to go through the SDK is [`http_call`]: its dispatcher drops answers to calls that it did not make.
+//! a status is a number, and what a host says is checked before it is believed.
 
 #![expect(unsafe_code, reason = "the host's functions are foreign functions")]
 
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 use std::time::Duration;
-
-use proxy_wasm::types::Status;
 
 /// What the host said instead of `Ok`, as a number of the ABI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +96,18 @@ mod sys {
             headers: *const u8,
             headers_size: usize,
             grpc_status: i32,
+        ) -> u32;
+        pub(super) fn proxy_http_call(
+            cluster: *const u8,
+            cluster_size: usize,
+            headers: *const u8,
+            headers_size: usize,
+            body: *const u8,
+            body_size: usize,
+            trailers: *const u8,
+            trailers_size: usize,
+            timeout: u32,
+            token: *mut u32,
         ) -> u32;
         pub(super) fn proxy_set_effective_context(context: u32) -> u32;
         pub(super) fn proxy_define_metric(
@@ -444,11 +453,30 @@ pub(crate) fn random() -> Option<[u8; 16]> {
 /// Sends a request without body; the token comes back with the answer.
 pub(crate) fn http_call(
     cluster: &str,
-    headers: Vec<(&str, &str)>,
+    headers: &[(&str, &str)],
     timeout: Duration,
 ) -> Result<u32, HostError> {
-    proxy_wasm::hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout)
-        .map_err(|status: Status| HostError(status as u32))
+    let headers = serialize(headers)?;
+    let trailers = serialize(&[])?;
+    let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut token = 0;
+    // SAFETY: pointers and lengths are of a live string and of live vectors, the body is empty, and the last
+    // pointer is to a live local.
+    check(unsafe {
+        sys::proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            null(),
+            0,
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout,
+            &mut token,
+        )
+    })?;
+    Ok(token)
 }
 
 /// Pairs in the ABI's form: their number, the lengths of all, then all names and values, each with a NUL.

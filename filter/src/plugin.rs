@@ -1,10 +1,8 @@
 //! One configuration at work: the engine, the fetches under way, the counters.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::wasi::ffi::OsStringExt;
-use std::rc::Rc;
 use std::time::Duration;
 
 use nexus_core::config::Config;
@@ -14,6 +12,7 @@ use nexus_core::engine::{
 use nexus_core::request::Request;
 use nexus_core::time::Timestamp;
 
+use crate::events::Streams;
 use crate::host::{self, Buffer, HostError, LogLevel, Map};
 use crate::metrics::Metrics;
 use crate::possession;
@@ -67,8 +66,6 @@ pub(crate) struct Plugin {
     engine: Engine,
     /// The fetches under way, by the host's token.
     fetches: BTreeMap<u32, Fetch>,
-    /// The requests that wait, with where their streams learn what became of them.
-    waiting: BTreeMap<RequestId, Rc<Cell<Progress>>>,
     metrics: Metrics,
     /// When the host was asked for the next tick.
     tick: Option<Timestamp>,
@@ -98,7 +95,6 @@ impl Plugin {
             root,
             engine,
             fetches: BTreeMap::new(),
-            waiting: BTreeMap::new(),
             metrics: Metrics::define(),
             tick: None,
         };
@@ -106,13 +102,9 @@ impl Plugin {
         Ok(plugin)
     }
 
-    /// Decides the request of the effective context and carries it out. It is undecided when it has to wait,
-    /// after which `progress` tells what became of it.
-    pub(crate) fn handle_request(
-        &mut self,
-        id: RequestId,
-        progress: &Rc<Cell<Progress>>,
-    ) -> Progress {
+    /// Decides the request of the effective context and carries it out. It is undecided when it has to wait;
+    /// what became of it then is noted in the streams.
+    pub(crate) fn handle_request(&mut self, id: RequestId) -> Progress {
         let (Ok(pairs), Ok(nanos)) = (host::pairs(Map::Request), host::now_nanos()) else {
             return self.carry_out(&reply::unreadable(), &Request::new(&[]));
         };
@@ -127,7 +119,6 @@ impl Plugin {
         match self.engine.handle_request(id, &request, now) {
             Some(decision) => self.carry_out(&decision, &request),
             None => {
-                self.waiting.insert(id, Rc::clone(progress));
                 self.metrics.count_cache_miss();
                 self.schedule(now);
                 Progress::Undecided
@@ -143,22 +134,27 @@ impl Plugin {
 
     /// Forgets a request whose client is gone.
     pub(crate) fn handle_cancelled(&mut self, id: RequestId) {
-        self.waiting.remove(&id);
         self.engine.handle_cancelled(id);
     }
 
     /// Does what is due.
-    pub(crate) fn handle_tick(&mut self) {
+    pub(crate) fn handle_tick(&mut self, streams: &mut Streams) {
         self.tick = None;
         if let Ok(nanos) = host::now_nanos() {
             let now = timestamp(nanos);
             self.engine.handle_timeout(now);
-            self.drive(now);
+            self.drive(streams, now);
         }
     }
 
     /// Takes the answer of a fetch. Without headers there was no response.
-    pub(crate) fn handle_answer(&mut self, token: u32, headers: usize, body_size: usize) {
+    pub(crate) fn handle_answer(
+        &mut self,
+        streams: &mut Streams,
+        token: u32,
+        headers: usize,
+        body_size: usize,
+    ) {
         let (Some(fetch), Ok(nanos)) = (self.fetches.remove(&token), host::now_nanos()) else {
             return;
         };
@@ -176,11 +172,11 @@ impl Plugin {
             None => FetchAnswer::NoResponse,
         };
         self.engine.handle_answer(fetch.id, answer, now);
-        self.drive(now);
+        self.drive(streams, now);
     }
 
     /// Takes what other workers rang with.
-    pub(crate) fn handle_news(&mut self, queue: u32) {
+    pub(crate) fn handle_news(&mut self, streams: &mut Streams, queue: u32) {
         let Ok(nanos) = host::now_nanos() else {
             return;
         };
@@ -188,11 +184,11 @@ impl Plugin {
         while let Some(topic) = host::dequeue(queue) {
             self.engine.handle_news(&topic, now);
         }
-        self.drive(now);
+        self.drive(streams, now);
     }
 
     /// Carries out what the engine has to say, from the root context.
-    fn drive(&mut self, now: Timestamp) {
+    fn drive(&mut self, streams: &mut Streams, now: Timestamp) {
         while let Some(fetch) = self.engine.poll_fetch(now) {
             let mut headers = vec![
                 (":method", "GET"),
@@ -206,7 +202,7 @@ impl Plugin {
                 headers.push(("if-none-match", etag));
             }
             let timeout = Duration::from_millis(fetch.timeout_ms);
-            match host::http_call(&fetch.target.cluster, headers, timeout) {
+            match host::http_call(&fetch.target.cluster, &headers, timeout) {
                 Ok(token) => {
                     self.fetches.insert(token, fetch);
                 }
@@ -217,7 +213,7 @@ impl Plugin {
         }
         let began = host::now_nanos().unwrap_or(0);
         while let Some((id, decision)) = self.engine.poll_decision(now) {
-            self.resume(id, decision);
+            self.resume(streams, id, &decision);
             if host::now_nanos().unwrap_or(0).saturating_sub(began) > LONGEST_RUN {
                 break;
             }
@@ -229,15 +225,12 @@ impl Plugin {
     }
 
     /// Lets a request that waited go on, or answers it. One whose stream is gone is skipped.
-    fn resume(&mut self, id: RequestId, decision: Decision) {
-        let Some(progress) = self.waiting.remove(&id) else {
-            return;
-        };
-        if host::set_effective_context(id.0).is_err() {
+    fn resume(&self, streams: &mut Streams, id: RequestId, decision: &Decision) {
+        if !streams.has(id) || host::set_effective_context(id.0).is_err() {
             return;
         }
-        progress.set(self.carry_out_late(&decision));
-        if progress.get() == Progress::Passed {
+        let progress = self.carry_out_late(decision);
+        if streams.settle(id, progress) && progress == Progress::Passed {
             if let Err(HostError(status)) = host::continue_request() {
                 host::log(
                     LogLevel::Error,
