@@ -41,9 +41,60 @@ pub struct Config {
     pub apps: Vec<App>,
     /// What happens to a request that no app matches.
     pub unmatched: Unmatched,
+    /// How many tokens that were verified a worker remembers; 0: none.
+    #[serde(
+        default = "default_jwt_cache_size",
+        skip_serializing_if = "is_default_jwt_cache_size"
+    )]
+    pub jwt_cache_size: u32,
+    /// Who checks signatures.
+    #[serde(default, skip_serializing_if = "SignatureVerification::is_default")]
+    pub signature_verification: SignatureVerification,
     /// What clients hear of refusals, where the app does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replies: Option<Replies>,
+}
+
+/// Who checks signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "policy", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SignatureVerification {
+    /// The proxy, where it offers to and is faster, which is found out at start; else the module.
+    #[default]
+    Auto,
+    /// The proxy, wherever it can; where it offers nothing, the module.
+    Host,
+    /// The module, always.
+    Module,
+}
+
+impl SignatureVerification {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde shows the field by reference"
+    )]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How many tokens that were verified a worker remembers where the policy does not say.
+pub const DEFAULT_JWT_CACHE_SIZE: u32 = 10_000;
+
+/// How many it remembers at most.
+pub const MAX_JWT_CACHE_SIZE: u32 = 100_000;
+
+const fn default_jwt_cache_size() -> u32 {
+    DEFAULT_JWT_CACHE_SIZE
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde shows the field by reference"
+)]
+const fn is_default_jwt_cache_size(size: &u32) -> bool {
+    *size == DEFAULT_JWT_CACHE_SIZE
 }
 
 /// What happens to a request that no app matches.

@@ -5,6 +5,7 @@
 //! genuine token.
 
 use alloc::borrow::Cow;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::authorize::check_audience;
@@ -15,12 +16,18 @@ use super::mutate::{Identity, identity};
 use super::possession::Presented;
 use super::requirement::{Examination, Place, Plan, Use, UseIndex};
 use super::source::{Availability, Source};
+use super::token_cache::{Fingerprint, Remembered, TokenCache};
 use super::{Provider, SourceIndex};
+use crate::config::Binding;
 use crate::jose::dpop::VerifiedProof;
-use crate::jose::{Claims, Jwk, JwkSet, UntrustedToken, VerifyError, verify_with_any};
+use crate::jose::{Claims, Jwk, JwkSet, TriedVerifier, UntrustedToken, VerifyError, verify_offloading};
+use crate::matching::Rule;
 use crate::request::Request;
 use crate::revocation::Subject;
 use crate::time::Timestamp;
+
+/// The longest token that is remembered, in bytes.
+const MAX_REMEMBERED_BYTES: usize = 8_192;
 
 /// What a provider says about a token.
 enum Verdict {
@@ -46,6 +53,11 @@ enum Asked {
 pub(super) struct Bench<'e> {
     pub(super) providers: &'e [Provider],
     pub(super) sources: &'e mut [Source],
+    /// The tokens that were verified before.
+    pub(super) cache: Option<&'e mut TokenCache>,
+    /// Who checks signatures instead of the module.
+    pub(super) verifier: Option<&'e mut TriedVerifier>,
+    pub(super) rule: Rule,
     pub(super) plan: &'e Plan,
     pub(super) request: &'e Request<'e>,
     pub(super) now: Timestamp,
@@ -59,12 +71,110 @@ pub(super) struct Bench<'e> {
     pub(super) refetched: &'e mut Vec<SourceIndex>,
     /// Whether keys of a remote set were there and tried.
     pub(super) used_remote_keys: bool,
+    /// How many tokens were looked into, and how many of them were remembered.
+    pub(super) looked_into: usize,
+    pub(super) recalled: usize,
 }
 
 impl Bench<'_> {
-    /// Shows a token to the providers whose it may be: those with its issuer first, then those of any issuer.
-    /// `None` when it cannot be judged before a source has answered.
+    /// What comes of a token. `None` when it cannot be judged before a source has answered.
     pub(super) fn examine(&mut self, at: usize, compact: &[u8]) -> Option<Examination> {
+        self.looked_into = self.looked_into.saturating_add(1);
+        let cache = self.cache.as_ref();
+        let fingerprint = cache
+            .filter(|_| compact.len() <= MAX_REMEMBERED_BYTES)
+            .map(|cache| cache.fingerprint(self.rule, at, compact));
+        if let Some(examination) = fingerprint.and_then(|it| self.recall(it, at)) {
+            self.recalled = self.recalled.saturating_add(1);
+            return Some(examination);
+        }
+        self.examine_anew(at, compact, fingerprint)
+    }
+
+    /// What came of a token before, if it would come of it now.
+    fn recall(&mut self, fingerprint: Fingerprint, at: usize) -> Option<Examination> {
+        let remembered = self.cache.as_mut()?.get(fingerprint)?;
+        if self.now.as_seconds() >= remembered.expires {
+            return None;
+        }
+        let mut known = remembered.generations.iter();
+        for (index, _) in &*remembered.verdicts {
+            let provider = self.plan.get(*index)?.provider;
+            for source in self.providers.get(provider.0)?.sources() {
+                let generation = self.sources.get(source.0)?.generation(self.now);
+                if known.next() != Some(&generation) {
+                    return None;
+                }
+            }
+        }
+        self.used_remote_keys |= remembered.used_remote_keys;
+        Some(Examination {
+            verdicts: remembered
+                .verdicts
+                .iter()
+                .map(|(index, identity)| (*index, Ok(Rc::clone(identity))))
+                .collect(),
+            provider: remembered.provider,
+            kid: remembered.kid.clone(),
+            ..Examination::unread(at, Denial::Internal)
+        })
+    }
+
+    /// Remembers what came of a token, where the same would come of it whoever sent it: everybody who was asked accepted
+    /// it, and nobody asks how it is bound to its sender.
+    fn remember(
+        &mut self,
+        fingerprint: Fingerprint,
+        examination: &Examination,
+        claims: &Claims<'_>,
+        used_remote_keys: bool,
+    ) {
+        let mut verdicts = Vec::with_capacity(examination.verdicts.len());
+        let mut generations = Vec::new();
+        let mut expires = i64::MAX;
+        for (index, verdict) in &examination.verdicts {
+            let part = self.plan.get(*index);
+            let provider = part.and_then(|part| self.providers.get(part.provider.0));
+            let (Some(provider), Ok(identity)) = (provider, verdict) else {
+                return;
+            };
+            if provider.possession.mtls != Binding::Off || provider.possession.dpop != Binding::Off
+            {
+                return;
+            }
+            verdicts.push((*index, Rc::clone(identity)));
+            generations.extend(provider.sources().map(|source| {
+                self.sources
+                    .get(source.0)
+                    .and_then(|source| source.generation(self.now))
+            }));
+            if let Some(exp) = claims.exp() {
+                expires = expires.min(exp.as_seconds().saturating_add(provider.leeway));
+            }
+        }
+        if verdicts.is_empty() || examination.proof.is_some() {
+            return;
+        }
+        let remembered = Remembered {
+            verdicts: verdicts.into(),
+            provider: examination.provider,
+            kid: examination.kid.clone(),
+            used_remote_keys,
+            expires,
+            generations: generations.into(),
+        };
+        if let Some(cache) = &mut self.cache {
+            cache.put(fingerprint, remembered);
+        }
+    }
+
+    /// Shows a token to the providers whose it may be: those with its issuer first, then those of any issuer.
+    fn examine_anew(
+        &mut self,
+        at: usize,
+        compact: &[u8],
+        fingerprint: Option<Fingerprint>,
+    ) -> Option<Examination> {
         let mut examination = Examination::unread(at, Denial::Internal);
         let Some(place) = self.plan.places.get(at) else {
             return Some(examination);
@@ -73,7 +183,7 @@ impl Bench<'_> {
             Ok(token) => token,
             Err(error) => return Some(Examination::unread(at, Denial::Token(error))),
         };
-        examination.kid = token.header().kid().map(evidence);
+        examination.kid = token.header().kid().map(|kid| evidence(kid).into());
         let claims = match token.claims() {
             Ok(claims) => claims,
             Err(error) => {
@@ -86,6 +196,7 @@ impl Bench<'_> {
             iss: issuer.map(evidence),
         };
         let mut needs_answer = false;
+        let used_before = core::mem::take(&mut self.used_remote_keys);
         for index in self.candidates(place, issuer) {
             let Some(part) = self.plan.get(index) else {
                 continue;
@@ -101,9 +212,9 @@ impl Bench<'_> {
                     if !examination.is_accepted() {
                         examination.provider = Some(part.provider);
                     }
-                    examination.verdicts.push((index, Ok(identity)));
+                    examination.verdicts.push((index, Ok(Rc::new(identity))));
                     if !self.plan.is_exhaustive {
-                        return Some(examination);
+                        break;
                     }
                 }
                 Verdict::Needs => needs_answer = true,
@@ -117,7 +228,15 @@ impl Bench<'_> {
                 }
             }
         }
-        (!needs_answer).then_some(examination)
+        let used_remote_keys = core::mem::replace(&mut self.used_remote_keys, used_before);
+        self.used_remote_keys |= used_remote_keys;
+        if needs_answer && !(examination.is_accepted() && !self.plan.is_exhaustive) {
+            return None;
+        }
+        if let Some(fingerprint) = fingerprint.filter(|_| !needs_answer) {
+            self.remember(fingerprint, &examination, &claims, used_remote_keys);
+        }
+        Some(examination)
     }
 
     /// The providers whose token it may be, as far as its issuer tells.
@@ -217,7 +336,8 @@ impl Bench<'_> {
                 sets.push(keys);
             }
         }
-        verify_with_any(token, &sets, &provider.algorithms)
+        let verifier = self.verifier.as_deref_mut();
+        verify_offloading(token, &sets, &provider.algorithms, verifier)
             .map(|verified| kid_of(token, verified.key()))
     }
 

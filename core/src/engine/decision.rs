@@ -1,6 +1,7 @@
 //! What the engine decides, and why.
 
 use alloc::borrow::ToOwned;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -29,9 +30,12 @@ pub struct Decision {
     /// The provider that accepted the token, or whose refusal is the most telling.
     pub provider: Option<ProviderIndex>,
     /// The `kid` of the token, cut to [`MAX_EVIDENCE_CHARS`].
-    pub kid: Option<String>,
+    pub kid: Option<Rc<str>>,
     /// Whether the keys of a remote set were needed and there already.
     pub cached_keys: bool,
+    /// Whether its tokens were verified before and are remembered; `None` where it has none that was looked into, and
+    /// where nothing is remembered.
+    pub cached_token: Option<bool>,
     /// Why the request would have been denied, where the rule only reports.
     pub would_deny: Option<Denial>,
 }

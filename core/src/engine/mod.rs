@@ -32,6 +32,7 @@ mod reply;
 mod requirement;
 mod setup;
 mod source;
+mod token_cache;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -58,9 +59,11 @@ use requirement::{Examination, Granted, Plan};
 pub use setup::SetupError;
 pub use source::{LONGEST_RETRY_AFTER, MAX_AGE_BOUNDS_SECS};
 use source::{Source, Start};
+use token_cache::TokenCache;
+pub use token_cache::BYTES_FOR_EACH_TOKEN;
 
-use crate::config::{Binding, Config, Enforcement, TokenSource};
-use crate::jose::{Algorithm, JwkSet};
+use crate::config::{Binding, Config, Enforcement, SignatureVerification, TokenSource};
+use crate::jose::{Algorithm, JwkSet, SignatureVerifier, TriedVerifier};
 use crate::matching::{MatchError, Matcher, Rule};
 use crate::replay::{ReplayMemory, Use};
 use crate::request::{OwnedRequest, Request};
@@ -296,6 +299,13 @@ pub struct Engine {
     /// Requests that waited and are to be judged again, first come first served.
     ready: VecDeque<RequestId>,
     events: VecDeque<Event>,
+    /// The tokens that were verified, where they are remembered.
+    token_cache: Option<TokenCache>,
+    /// How many that may be.
+    jwt_cache_size: usize,
+    /// Who checks signatures instead of the module, if anybody.
+    verifier: Option<TriedVerifier>,
+    signature_verification: SignatureVerification,
     /// What remembers the proofs that were used.
     replay: Box<dyn ReplayMemory>,
     /// What the engines of the process know about the sources.
@@ -329,6 +339,32 @@ impl Engine {
     pub fn with_replay_memory(mut self, memory: Box<dyn ReplayMemory>) -> Self {
         self.replay = memory;
         self
+    }
+
+    /// The engine with a memory of tokens that it verified, as many as the configuration says. `key` has to be random and
+    /// nobody else's: who knows it may find another token that is taken for one of those.
+    #[must_use]
+    pub fn with_token_cache(mut self, key: [u8; 16]) -> Self {
+        self.token_cache = TokenCache::new(self.jwt_cache_size, key);
+        self
+    }
+
+    /// The engine with somebody else who checks signatures, where the configuration lets it and it has proved that it can.
+    #[must_use]
+    pub fn with_signature_verifier(mut self, verifier: Box<dyn SignatureVerifier>) -> Self {
+        self.verifier = match self.signature_verification {
+            SignatureVerification::Module => None,
+            SignatureVerification::Host => TriedVerifier::new(verifier, |_| true),
+            SignatureVerification::Auto => TriedVerifier::new(verifier, is_faster_elsewhere),
+        };
+        self
+    }
+
+    /// The algorithms whose signatures somebody else checks.
+    pub fn offloaded(&self) -> &[Algorithm] {
+        self.verifier
+            .as_ref()
+            .map_or(&[], TriedVerifier::algorithms)
     }
 
     /// The engine as one of several in a process, of which one fetches for all. `member` is a number that no other of
@@ -450,6 +486,10 @@ impl Engine {
     /// than from now on.
     fn handle_clock(&mut self, now: Timestamp) {
         if now < self.seen {
+            // What was not too early or too long-lived by the later clock may be by this one.
+            if let Some(cache) = &mut self.token_cache {
+                cache.clear();
+            }
             for source in &mut self.sources {
                 source.handle_clock(now);
             }
@@ -588,6 +628,9 @@ impl Engine {
         let mut bench = Bench {
             providers: &self.providers,
             sources: &mut self.sources,
+            cache: self.token_cache.as_mut(),
+            verifier: self.verifier.as_mut(),
+            rule,
             plan,
             request,
             now,
@@ -596,6 +639,8 @@ impl Engine {
             awaited: &mut wait.awaited,
             refetched: &mut wait.refetched,
             used_remote_keys: false,
+            looked_into: 0,
+            recalled: 0,
         };
         let mut examinations = Vec::new();
         let mut needs_answer = false;
@@ -609,6 +654,8 @@ impl Engine {
             }
         }
         let cached_keys = bench.used_remote_keys && !wait.waited;
+        let cached_token = (bench.cache.is_some() && bench.looked_into > 0)
+            .then_some(bench.looked_into == bench.recalled);
         let weighed = match needs_answer {
             false => match plan.weigh(&examinations) {
                 // Refused is what depended on a proof that was used before; the rest may still be enough.
@@ -629,6 +676,7 @@ impl Engine {
             provider: told.and_then(|examination| examination.provider),
             kid: told.and_then(|examination| examination.kid.clone()),
             cached_keys,
+            cached_token,
             ..self.conclude(request, rule, plan, weighed)
         })
     }
@@ -770,6 +818,7 @@ impl Decision {
             provider: None,
             kid: None,
             cached_keys: false,
+            cached_token: None,
             would_deny: None,
         }
     }
@@ -810,6 +859,19 @@ fn spend_proofs(
         examination.refuse(&denial);
     }
     is_fresh
+}
+
+/// Whether a proxy's own cryptography takes less time for an algorithm than the module, the way there included.
+const fn is_faster_elsewhere(algorithm: Algorithm) -> bool {
+    matches!(
+        algorithm,
+        Algorithm::Rs256
+            | Algorithm::Rs384
+            | Algorithm::Rs512
+            | Algorithm::Es256
+            | Algorithm::Es384
+            | Algorithm::Es512
+    )
 }
 
 /// What a rule asks of a request.

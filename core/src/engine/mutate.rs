@@ -37,6 +37,23 @@ impl Identity {
         Ok(())
     }
 
+    /// How many bytes it takes, about.
+    pub(super) fn size(&self) -> usize {
+        let of_entry = |(target, value): &(ForwardTarget, Option<Vec<u8>>)| {
+            let name = match target {
+                ForwardTarget::Header(name) => name.len(),
+                ForwardTarget::FilterState(key) => key.len(),
+            };
+            size_of::<(ForwardTarget, Option<Vec<u8>>)>()
+                .saturating_add(name)
+                .saturating_add(value.as_ref().map_or(0, Vec::len))
+        };
+        self.entries
+            .iter()
+            .map(of_entry)
+            .fold(0, usize::saturating_add)
+    }
+
     /// Passes it on.
     pub(super) fn apply(self, edits: &mut HeaderEdits) {
         for (target, value) in self.entries {

@@ -5,6 +5,7 @@
 //! ones are enough is then a question of the requirement alone. Nothing here looks into a token.
 
 use alloc::boxed::Box;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -87,12 +88,12 @@ pub(super) struct Examination {
     /// An index into [`Plan::places`].
     pub(super) place: usize,
     /// What the providers said whose token it may be.
-    pub(super) verdicts: Vec<(UseIndex, Result<Identity, Denial>)>,
+    pub(super) verdicts: Vec<(UseIndex, Result<Rc<Identity>, Denial>)>,
     /// Why it is refused, where nobody accepts it: the most telling denial.
     pub(super) refusal: Denial,
     /// The provider that accepted it, or whose refusal is told.
     pub(super) provider: Option<ProviderIndex>,
-    pub(super) kid: Option<String>,
+    pub(super) kid: Option<Rc<str>>,
     /// The proof that came with it, where somebody who accepts it needs one.
     pub(super) proof: Option<VerifiedProof>,
 }
@@ -136,7 +137,7 @@ impl Examination {
     fn accepted(&self) -> impl Iterator<Item = (UseIndex, &Identity)> {
         self.verdicts
             .iter()
-            .filter_map(|(index, verdict)| Some((*index, verdict.as_ref().ok()?)))
+            .filter_map(|(index, verdict)| Some((*index, &**verdict.as_ref().ok()?)))
     }
 }
 

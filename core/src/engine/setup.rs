@@ -22,7 +22,7 @@ use super::source::Source;
 use super::{Access, App, AppRoute, Engine, Provider, ProviderKeys, SourceIndex};
 use crate::config::{
     self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, FixedKeys, ForwardTarget,
-    ForwardedClaim, Handling, MAX_FILTER_STATE_KEY_BYTES, PathKind, RemoteKeys,
+    ForwardedClaim, Handling, MAX_FILTER_STATE_KEY_BYTES, MAX_JWT_CACHE_SIZE, PathKind, RemoteKeys,
 };
 use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError, Sha256Digest};
 use crate::matching::{Matcher, MatcherError};
@@ -215,6 +215,10 @@ pub(super) fn build(
         matcher,
         unmatched: config.unmatched,
         replies: config.replies.unwrap_or_default(),
+        token_cache: None,
+        verifier: None,
+        signature_verification: config.signature_verification,
+        jwt_cache_size: config.jwt_cache_size.min(MAX_JWT_CACHE_SIZE) as usize,
         token_parameters,
         protected: forwarding.headers,
         filter_state_keys: forwarding.filter_state_keys,

@@ -4,14 +4,16 @@
 //! not per token. A key fixes which algorithms it takes part in; a token can only choose among them.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 use core::fmt;
 use jwt_compact::alg::SecretBytes;
 use rsa::traits::PublicKeyParts;
 use rsa::{BigUint, RsaPublicKey};
 
-use super::{Algorithm, KeyError, KeyType, base64url, der, signature};
+use super::{Algorithm, KeyError, KeyType, base64url, der, offload, signature};
 use crate::json::{self, Value};
 
 /// The shortest RSA modulus in bits (RFC 7518 §3.3).
@@ -39,6 +41,8 @@ pub struct Jwk {
     algorithms: Vec<Algorithm>,
     material: Material,
     private_key_material: bool,
+    /// In DER, made when it is first asked for.
+    subject_public_key_info: OnceCell<Option<Box<[u8]>>>,
 }
 
 /// What signatures are verified with, ready for use.
@@ -98,6 +102,7 @@ impl Jwk {
             algorithms,
             material,
             private_key_material,
+            subject_public_key_info: OnceCell::new(),
         })
     }
 
@@ -108,6 +113,7 @@ impl Jwk {
             algorithms: material.algorithms()?,
             material,
             private_key_material: false,
+            subject_public_key_info: OnceCell::new(),
         })
     }
 
@@ -128,6 +134,7 @@ impl Jwk {
             algorithms: usable,
             material,
             private_key_material: false,
+            subject_public_key_info: OnceCell::new(),
         })
     }
 
@@ -169,6 +176,19 @@ impl Jwk {
     pub fn verify_signature(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         self.algorithms.contains(&algorithm)
             && signature::is_valid(algorithm, &self.material, message, signature)
+    }
+
+    /// The key as others read it, in DER (RFC 5280 §4.1.2.7); `None` for a kind that nobody else is asked about.
+    pub(super) fn subject_public_key_info(&self) -> Option<&[u8]> {
+        self.subject_public_key_info
+            .get_or_init(|| {
+                let members = match self.material {
+                    Material::Secret(_) => return None,
+                    _ => self.material.members(),
+                };
+                offload::subject_public_key_info(&members).map(Vec::into_boxed_slice)
+            })
+            .as_deref()
     }
 
     pub(super) fn material(&self) -> &Material {

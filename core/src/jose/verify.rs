@@ -6,7 +6,9 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Algorithm, Claims, Header, Jwk, JwkSet, TokenError, UntrustedToken};
+use super::{
+    Algorithm, Claims, Header, Jwk, JwkSet, TokenError, TriedVerifier, UntrustedToken,
+};
 
 /// How many keys are tried for one token. A set whose keys have no `kid` must not make a forged token
 /// cost thousands of signature checks.
@@ -76,6 +78,19 @@ pub fn verify_with_any<'t>(
     sets: &[&'t JwkSet],
     allowed: &[Algorithm],
 ) -> Result<VerifiedToken<'t>, VerifyError> {
+    verify_offloading(token, sets, allowed, None)
+}
+
+/// The same, where a verifier does what it can.
+///
+/// # Errors
+/// Those of [`verify_with_any`].
+pub fn verify_offloading<'t>(
+    token: &'t UntrustedToken<'t>,
+    sets: &[&'t JwkSet],
+    allowed: &[Algorithm],
+    mut verifier: Option<&mut TriedVerifier>,
+) -> Result<VerifiedToken<'t>, VerifyError> {
     let alg = token.header().alg();
     if !allowed.contains(&alg) {
         return Err(VerifyError::AlgorithmNotAllowed { alg });
@@ -90,7 +105,11 @@ pub fn verify_with_any<'t>(
     let first = in_turns(sets, |key| fits(key) && named(key));
     let candidates = first.chain(in_turns(sets, |key| fits(key) && unnamed(key)));
     for key in candidates.take(MAX_CANDIDATES) {
-        if key.verify_signature(alg, token.signing_input(), token.signature()) {
+        let (text, signature) = (token.signing_input(), token.signature());
+        let offloaded = verifier
+            .as_mut()
+            .and_then(|verifier| verifier.verify(key, alg, text, signature));
+        if offloaded.unwrap_or_else(|| key.verify_signature(alg, text, signature)) {
             return Ok(VerifiedToken { token, key });
         }
     }

@@ -70,6 +70,10 @@ impl Compiler<'_> {
         }
         self.report_unused();
         config::Config {
+            jwt_cache_size: policy
+                .jwt_cache_size
+                .unwrap_or(config::DEFAULT_JWT_CACHE_SIZE),
+            signature_verification: policy.signature_verification,
             replies,
             ..self.configuration(apps, policy.unmatched)
         }
@@ -96,6 +100,8 @@ impl Compiler<'_> {
             providers: core::mem::take(&mut self.providers),
             apps,
             unmatched,
+            jwt_cache_size: config::DEFAULT_JWT_CACHE_SIZE,
+            signature_verification: config::SignatureVerification::default(),
             replies: None,
         }
     }

@@ -20,7 +20,13 @@ pub(super) enum Form {
 }
 
 /// The fields that tell a whole policy from a single app.
-pub(super) const POLICY_FIELDS: [&str; 3] = ["apps", "providers", "unmatched"];
+pub(super) const POLICY_FIELDS: [&str; 5] = [
+    "apps",
+    "jwt_cache_size",
+    "providers",
+    "signature_verification",
+    "unmatched",
+];
 
 /// Whether a document is a whole policy or a single app.
 ///

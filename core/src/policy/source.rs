@@ -19,7 +19,8 @@ use serde::de::IgnoredAny;
 pub use replies::{DEFAULT_REDIRECT_STATUS, Redirect, Replies, StatusReply};
 
 use crate::config::{
-    Binding, ClaimFormat, DEFAULT_DPOP_MAX_AGE_SECS, MAX_TEXT_MATCH_BYTES, RouteOrder, Unmatched,
+    Binding, ClaimFormat, DEFAULT_DPOP_MAX_AGE_SECS, DEFAULT_JWT_CACHE_SIZE, MAX_JWT_CACHE_SIZE,
+    MAX_TEXT_MATCH_BYTES, RouteOrder, SignatureVerification, Unmatched,
 };
 use crate::jose::Algorithm;
 use crate::revocation::MAX_ISSUED_BEFORE;
@@ -76,6 +77,15 @@ pub struct Policy {
     /// What happens to a request that no app matches.
     #[serde(default)]
     pub unmatched: Unmatched,
+    /// How many verified tokens each worker of the proxy remembers; 0: none. One that comes again under the same rule
+    /// costs no signature check then. A token is forgotten with its `exp`, with its key, and when it is revoked. At most
+    /// 1 KiB of memory for each, on average; a token of more than 8 KiB, and one of a provider with `mtls_bound` or `dpop`, is
+    /// verified each time.
+    #[schemars(range(min = 0, max = MAX_JWT_CACHE_SIZE), extend("default" = DEFAULT_JWT_CACHE_SIZE))]
+    pub jwt_cache_size: Option<u32>,
+    /// Who checks signatures. Both say the same of every token; they differ in speed alone.
+    #[serde(default)]
+    pub signature_verification: SignatureVerification,
     /// What clients hear of refusals, where an app does not say. Envoy's texts when left out.
     pub replies: Option<Replies>,
 }
