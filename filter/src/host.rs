@@ -339,7 +339,7 @@ pub(crate) fn declare_text_property(name: &str) -> Result<(), HostError> {
     argument.extend_from_slice(&[0x18, 1]);
     match call_foreign_function("declare_property", &argument) {
         Err(BAD_ARGUMENT) => Ok(()),
-        other => other,
+        other => other.map(|_| ()),
     }
 }
 
@@ -356,12 +356,12 @@ pub(crate) fn set_property(name: &str, value: &[u8]) -> Result<(), HostError> {
 pub(crate) fn clear_route_cache() -> Result<(), HostError> {
     match call_foreign_function("clear_route_cache", &[]) {
         Err(NOT_FOUND) => Ok(()),
-        other => other,
+        other => other.map(|_| ()),
     }
 }
 
-/// Calls a function that is the proxy's own. What it returns is not looked at.
-fn call_foreign_function(name: &str, argument: &[u8]) -> Result<(), HostError> {
+/// Calls a function that is the proxy's own, and gives what it returns.
+pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u8>, HostError> {
     let (mut data, mut size) = (null_mut(), 0);
     // SAFETY: pointers and lengths are of live slices, the others are to live locals.
     let status = unsafe {
@@ -374,8 +374,8 @@ fn call_foreign_function(name: &str, argument: &[u8]) -> Result<(), HostError> {
             &mut size,
         )
     };
-    drop(take(data, size));
-    check(status)
+    let result = take(data, size);
+    check(status).map(|()| result)
 }
 
 /// The value of a property; `None` when there is none. The names of `path` go from the outside in.

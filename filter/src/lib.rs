@@ -20,3 +20,4 @@ mod plugin;
 mod possession;
 mod process;
 mod reply;
+mod verifier;

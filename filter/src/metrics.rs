@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     fetch_failed: BTreeMap<(Content, &'static str), u32>,
     cache_hit: Option<u32>,
     cache_miss: Option<u32>,
+    token_hit: Option<u32>,
+    token_miss: Option<u32>,
 }
 
 impl Metrics {
@@ -63,6 +65,8 @@ impl Metrics {
                 .collect(),
             cache_hit: counter("jwks_cache.hit"),
             cache_miss: counter("jwks_cache.miss"),
+            token_hit: counter("jwt_cache.hit"),
+            token_miss: counter("jwt_cache.miss"),
         }
     }
 
@@ -100,6 +104,14 @@ impl Metrics {
     /// A request was judged with keys that were there already.
     pub(crate) fn count_cache_hit(&self) {
         count(self.cache_hit);
+    }
+
+    /// The tokens of a request were remembered, or one of them was not.
+    pub(crate) fn count_token(&self, is_hit: bool) {
+        count(match is_hit {
+            true => self.token_hit,
+            false => self.token_miss,
+        });
     }
 
     /// A request has to wait for keys.

@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::possession;
 use crate::process::{self, HostProcess};
 use crate::reply::{self, Progress};
+use crate::verifier::ProxyVerifier;
 
 /// The longest pause between ticks, in milliseconds.
 const LONGEST_TICK: u64 = 3_600_000;
@@ -87,7 +88,13 @@ impl Plugin {
         let engine = Engine::new(config, &environment, member, timestamp(nanos))
             .map_err(ConfigureError::Setup)?
             .with_replay_memory(process::replay_memory(seed))
-            .with_process(Box::new(HostProcess::new(member)), member);
+            .with_process(Box::new(HostProcess::new(member)), member)
+            .with_signature_verifier(Box::new(ProxyVerifier::default()));
+        // A digest of tokens needs a key that nobody can guess.
+        let engine = match host::random() {
+            Some(key) => engine.with_token_cache(key),
+            None => engine,
+        };
         for key in engine.filter_state_keys() {
             host::declare_text_property(key).map_err(ConfigureError::FilterState)?;
         }
@@ -260,6 +267,9 @@ impl Plugin {
     fn report(&self, decision: &Decision) {
         if decision.cached_keys {
             self.metrics.count_cache_hit();
+        }
+        if let Some(is_hit) = decision.cached_token {
+            self.metrics.count_token(is_hit);
         }
         match &decision.outcome {
             Outcome::Allow(_) => self.metrics.count_allowed(),

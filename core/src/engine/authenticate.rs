@@ -20,7 +20,9 @@ use super::token_cache::{Fingerprint, Remembered, TokenCache};
 use super::{Provider, SourceIndex};
 use crate::config::Binding;
 use crate::jose::dpop::VerifiedProof;
-use crate::jose::{Claims, Jwk, JwkSet, TriedVerifier, UntrustedToken, VerifyError, verify_offloading};
+use crate::jose::{
+    Claims, Jwk, JwkSet, TriedVerifier, UntrustedToken, VerifyError, verify_offloading,
+};
 use crate::matching::Rule;
 use crate::request::Request;
 use crate::revocation::Subject;

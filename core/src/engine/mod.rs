@@ -59,8 +59,8 @@ use requirement::{Examination, Granted, Plan};
 pub use setup::SetupError;
 pub use source::{LONGEST_RETRY_AFTER, MAX_AGE_BOUNDS_SECS};
 use source::{Source, Start};
-use token_cache::TokenCache;
 pub use token_cache::BYTES_FOR_EACH_TOKEN;
+use token_cache::TokenCache;
 
 use crate::config::{Binding, Config, Enforcement, SignatureVerification, TokenSource};
 use crate::jose::{Algorithm, JwkSet, SignatureVerifier, TriedVerifier};

@@ -432,9 +432,7 @@ mod tests {
     #[test]
     fn the_fingerprint_depends_on_the_key() {
         let other = TokenCache::new(8, *b"0123456789abcdeg").unwrap();
-        assert!(
-            cache(8).fingerprint(RULE, 0, b"a.b.c") != other.fingerprint(RULE, 0, b"a.b.c")
-        );
+        assert!(cache(8).fingerprint(RULE, 0, b"a.b.c") != other.fingerprint(RULE, 0, b"a.b.c"));
     }
 
     #[test]

@@ -31,4 +31,6 @@ pub use key_set::{JwkSet, JwkSetError, MAX_JWKS_BYTES, MAX_KEYS, RejectedKey};
 pub use offload::{Hash, SignatureCheck, SignatureVerifier, TriedVerifier};
 pub use pem::PemError;
 pub use token::{Header, MAX_TOKEN_BYTES, Segment, TokenError, UntrustedToken};
-pub use verify::{MAX_CANDIDATES, VerifiedToken, VerifyError, verify, verify_offloading, verify_with_any};
+pub use verify::{
+    MAX_CANDIDATES, VerifiedToken, VerifyError, verify, verify_offloading, verify_with_any,
+};

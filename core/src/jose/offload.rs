@@ -142,27 +142,31 @@ fn verify(
         _ => return None,
     };
     let public_key = key.subject_public_key_info()?;
-    let check = |signature: &[u8]| SignatureCheck {
+    let as_der;
+    let signature = match coordinate_bytes {
+        None => signature,
+        // RFC 7518 §3.4: r and s in full length.
+        Some(bytes) => match signature.split_at_checked(bytes) {
+            Some((r, s)) if s.len() == bytes => {
+                as_der = sequence(&[integer(r), integer(s)]);
+                &as_der
+            }
+            _ => return Some(false),
+        },
+    };
+    verifier.verify(&SignatureCheck {
         hash,
         public_key,
         signature,
         text,
-    };
-    match coordinate_bytes {
-        None => verifier.verify(&check(signature)),
-        // RFC 7518 §3.4: r and s in full length.
-        Some(bytes) => match signature.split_at_checked(bytes) {
-            Some((r, s)) if s.len() == bytes => {
-                verifier.verify(&check(&sequence(&[integer(r), integer(s)])))
-            }
-            _ => Some(false),
-        },
-    }
+    })
 }
 
 /// The SubjectPublicKeyInfo of a key with these members of a JSON Web Key, in DER (RFC 8017 A.1, RFC 5480 §2); `None` for a
 /// kind that no verifier is asked about.
-pub(super) fn subject_public_key_info(members: &[(&'static str, alloc::string::String)]) -> Option<Vec<u8>> {
+pub(super) fn subject_public_key_info(
+    members: &[(&'static str, alloc::string::String)],
+) -> Option<Vec<u8>> {
     /// `SEQUENCE { rsaEncryption, NULL }`.
     const RSA: &[u8] = &[
         0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
@@ -304,7 +308,11 @@ mod tests {
                 Hash::Sha384 => [Algorithm::Rs384, Algorithm::Es384],
                 Hash::Sha512 => [Algorithm::Rs512, Algorithm::Es512],
             };
-            let alg = *key.algorithms().iter().find(|alg| wanted.contains(alg)).unwrap();
+            let alg = *key
+                .algorithms()
+                .iter()
+                .find(|alg| wanted.contains(alg))
+                .unwrap();
             let signature = match alg {
                 Algorithm::Es256 => fixed(check.signature, 32),
                 Algorithm::Es384 => fixed(check.signature, 48),
@@ -323,7 +331,10 @@ mod tests {
             let length = usize::from(rest[1]);
             let number = &rest[2..2 + length];
             assert!(number[0] < 0x80, "negative");
-            assert!(length == 1 || number[0] != 0 || number[1] >= 0x80, "not the shortest");
+            assert!(
+                length == 1 || number[0] != 0 || number[1] >= 0x80,
+                "not the shortest"
+            );
             let digits = number.strip_prefix(&[0]).unwrap_or(number);
             fixed.extend(std::iter::repeat_n(0, bytes - digits.len()));
             fixed.extend_from_slice(digits);
@@ -362,7 +373,10 @@ mod tests {
                 answer: Some(answer),
                 ..Mirror::default()
             };
-            assert!(TriedVerifier::new(Box::new(mirror), all).is_none(), "{answer:?}");
+            assert!(
+                TriedVerifier::new(Box::new(mirror), all).is_none(),
+                "{answer:?}"
+            );
         }
     }
 
@@ -374,7 +388,13 @@ mod tests {
         for (keys, compact) in KNOWN {
             let keys = JwkSet::parse(keys.as_bytes(), KeyOrigin::Remote).unwrap();
             let signature_at = compact.rfind('.').unwrap() + 1;
-            for changed in [None, Some(1), Some(signature_at - 2), Some(signature_at), Some(signature_at + 40)] {
+            for changed in [
+                None,
+                Some(1),
+                Some(signature_at - 2),
+                Some(signature_at),
+                Some(signature_at + 40),
+            ] {
                 let mut text = compact.as_bytes().to_vec();
                 if let Some(at) = changed {
                     text[at] = if text[at] == b'A' { b'B' } else { b'A' };
@@ -384,7 +404,8 @@ mod tests {
                 };
                 let before = *asked.borrow();
                 let by_verifier =
-                    verify_offloading(&token, &[&keys], &Algorithm::ALL, Some(&mut verifier)).map(|_| ());
+                    verify_offloading(&token, &[&keys], &Algorithm::ALL, Some(&mut verifier))
+                        .map(|_| ());
                 let by_module = verify_with_any(&token, &[&keys], &Algorithm::ALL).map(|_| ());
                 assert_eq!(by_verifier, by_module);
                 assert_eq!(by_module.is_ok(), changed.is_none());

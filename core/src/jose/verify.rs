@@ -6,9 +6,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{
-    Algorithm, Claims, Header, Jwk, JwkSet, TokenError, TriedVerifier, UntrustedToken,
-};
+use super::{Algorithm, Claims, Header, Jwk, JwkSet, TokenError, TriedVerifier, UntrustedToken};
 
 /// How many keys are tried for one token. A set whose keys have no `kid` must not make a forged token
 /// cost thousands of signature checks.

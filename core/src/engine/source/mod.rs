@@ -171,10 +171,6 @@ impl Source {
     /// A number for what may be used now: another one whenever it is something else than before, the same where it was
     /// only renewed. `None` when there is nothing that may be used. What was found by what the source has holds for as
     /// long as this says the same.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for a cache of what was verified")
-    )]
     pub(super) fn generation(&self, now: Timestamp) -> Option<u64> {
         self.usable(now).map(|_| self.generation)
     }
