@@ -12,6 +12,7 @@
 //! and after each of them [`Engine::poll_fetch`], [`Engine::poll_decision`] and
 //! [`Engine::poll_event`] until they give nothing more. Calling any of them too often is harmless.
 
+mod alarm;
 mod authenticate;
 mod authorize;
 mod claim_text;
@@ -39,6 +40,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+pub use alarm::{Alarm, LONGEST_PERIOD};
 use authenticate::Bench;
 use authorize::Terms;
 pub use claim_text::{ClaimProblem, MAX_CLAIM_HEADER_BYTES};

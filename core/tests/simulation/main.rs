@@ -9,6 +9,7 @@
 //!   somebody in the process fetched without it and all heard, at the latest until it was too old to be used;
 //! - *known keys*: a request passes whose key is known and was not withdrawn, as long as what is known may be used;
 //! - *waiting*: no request waits for longer than its bound;
+//! - *prompt*: what is due is done at once, and within a minute where it is due because the clock was set forward;
 //! - *budget*: every fetch has a reason, which [`ledger`] works out;
 //!
 //! and in the end, when faults are over, within a refresh interval and the longest pause

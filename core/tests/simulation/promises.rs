@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use nexus_core::engine::Decision;
+use nexus_core::engine::{Decision, LONGEST_PERIOD};
 
 use super::keys::{KEYS, Token};
 use super::ledger::Success;
@@ -158,6 +158,31 @@ impl World {
                 assert!(
                     state.now <= due,
                     "waiting: {waiting:?} waits at engine {}, the bound was {due}",
+                    worker.member
+                );
+            }
+        }
+    }
+
+    /// What is due is done, also where it is due because the clock was set forward.
+    pub(crate) fn check_prompt(&self) {
+        let (now, clock, faults) = {
+            let state = self.state.borrow();
+            (state.now, state.timestamp(), state.faults)
+        };
+        let bound = match faults.clock {
+            true => LONGEST_PERIOD.0 + LATEST_TURN,
+            false => LATEST_TURN,
+        };
+        for worker in &self.workers {
+            // Whoever is at work is not late.
+            let Ok(mut worker) = worker.try_borrow_mut() else {
+                continue;
+            };
+            if let Some(since) = worker.due_since(now, clock) {
+                assert!(
+                    now <= worker.ready_at(since + bound) + LATEST_TURN,
+                    "prompt: engine {} has had something to do since {since}",
                     worker.member
                 );
             }

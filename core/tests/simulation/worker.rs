@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use nexus_core::engine::{Decision, Engine, Event, FetchAnswer, FetchId, Outcome, RequestId};
+use nexus_core::engine::{
+    Alarm, Decision, Engine, Event, FetchAnswer, FetchId, Outcome, RequestId,
+};
 use nexus_core::request::Request;
 use nexus_core::time::{Millis, Timestamp};
 
@@ -13,12 +15,6 @@ use super::place::Served;
 use super::settings::Settings;
 use super::store::Member;
 use super::world::{PLACES, PROVIDERS, World};
-
-/// The longest time between two ticks, in milliseconds.
-const LONGEST_TICK: u64 = 3_600_000;
-
-/// How late a tick may be before it is asked for once more, in milliseconds.
-const TICK_SLACK: u64 = 100;
 
 /// A round of fetching under way.
 #[derive(Debug)]
@@ -52,11 +48,13 @@ pub(crate) struct Worker {
     pub(crate) waiting: Vec<Waiting>,
     /// When a token came that could not be placed.
     asked: Option<u64>,
-    /// When the next tick comes, by the clock as it was.
-    tick: Option<Timestamp>,
-    /// When it comes; where there is no engine, one begins then.
+    /// What it has asked for ticks.
+    alarm: Alarm,
+    /// When the next tick comes; where there is no engine, one begins then.
     pub(crate) tick_at: Option<u64>,
     pub(crate) stalled_until: u64,
+    /// Since when something is due, by the clock as it is.
+    due_since: Option<u64>,
     /// Which setting of the clock the engine could notice last, and when it did.
     noticed: (Option<u64>, u64),
 }
@@ -81,6 +79,15 @@ impl Worker {
         self.open.iter().any(|open| open.provider == provider)
     }
 
+    /// Since when it has something to do; where there is nothing to do, `None`.
+    pub(crate) fn due_since(&mut self, now: u64, clock: Timestamp) -> Option<u64> {
+        let due = self.engine.as_ref()?.poll_timeout();
+        self.due_since = due
+            .filter(|due| *due <= clock)
+            .map(|_| self.due_since.unwrap_or(now));
+        self.due_since
+    }
+
     fn engine(&mut self) -> &mut Engine {
         self.engine.as_mut().expect("only living workers do things")
     }
@@ -97,15 +104,11 @@ impl Worker {
     /// Asks for the next tick, as the filter does.
     fn schedule(&mut self, now: u64, clock: Timestamp) {
         let wanted = self.engine().poll_timeout();
-        let is_due = wanted.is_some_and(|at| at <= clock);
-        let is_coming =
-            |at: Timestamp| at <= clock.after(Millis(1)) && clock.since(at).0 <= TICK_SLACK;
-        if is_due && self.tick.is_some_and(is_coming) {
-            return;
+        match self.alarm.poll_period(wanted, clock) {
+            None => {}
+            Some(Millis(0)) => self.tick_at = None,
+            Some(period) => self.tick_at = Some(now + period.0),
         }
-        let period = wanted.map(|at| at.since(clock).0.clamp(1, LONGEST_TICK));
-        self.tick = period.map(|period| clock.after(Millis(period)));
-        self.tick_at = period.map(|period| now + period);
     }
 }
 
@@ -160,7 +163,7 @@ impl World {
     /// Does what is due.
     pub(crate) fn tick(self: &Rc<Self>, worker: &mut Worker) {
         let clock = worker.look_at_clock(self);
-        worker.tick = None;
+        worker.alarm.handle_call();
         worker.engine().handle_timeout(clock);
         self.settle_overdue(worker);
         self.drive(worker);
@@ -338,7 +341,9 @@ impl World {
             };
             format!("engine {}: {token:?} of {provider}: {fate}", worker.member)
         });
-        worker.schedule(now, clock);
+        if decision.is_none() || worker.alarm.is_wrong(clock) {
+            worker.schedule(now, clock);
+        }
         decision
     }
 }

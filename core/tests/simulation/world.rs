@@ -200,6 +200,7 @@ impl World {
             drop(state);
             self.meet(occasion);
             self.check_waiting();
+            self.check_prompt();
         }
         self.state.borrow_mut().now = end;
         self.check_waiting();
