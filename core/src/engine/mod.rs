@@ -480,6 +480,10 @@ impl Engine {
 
     /// The next fetch to make, if one is due.
     pub fn poll_fetch(&mut self, now: Timestamp) -> Option<Fetch> {
+        if self.commons.is_register_due(now) {
+            let topics: Vec<_> = self.sources.iter().map(Source::topic).collect();
+            self.commons.register(&topics, now);
+        }
         loop {
             let jitter = self.next_jitter();
             let at = self.sources.iter().position(|source| source.is_due(now))?;
