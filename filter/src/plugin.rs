@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use nexus_core::config::Config;
 use nexus_core::engine::{
-    Content, Decision, Engine, Event, Fetch, FetchAnswer, Freshness, Outcome, RequestId, SetupError,
+    Alarm, Content, Decision, Engine, Event, Fetch, FetchAnswer, Freshness, Outcome, RequestId,
+    SetupError,
 };
 use nexus_core::request::Request;
 use nexus_core::time::Timestamp;
@@ -19,9 +20,6 @@ use crate::possession;
 use crate::process::{self, HostProcess};
 use crate::reply::{self, Progress};
 use crate::verifier::ProxyVerifier;
-
-/// The longest pause between ticks, in milliseconds.
-const LONGEST_TICK: u64 = 3_600_000;
 
 /// How long decisions about requests that waited may hold up a worker, in nanoseconds. The others come with the
 /// next tick.
@@ -68,8 +66,8 @@ pub(crate) struct Plugin {
     /// The fetches under way, by the host's token.
     fetches: BTreeMap<u32, Fetch>,
     metrics: Metrics,
-    /// When the host was asked for the next tick.
-    tick: Option<Timestamp>,
+    /// What the host was asked for ticks.
+    alarm: Alarm,
 }
 
 impl Plugin {
@@ -103,7 +101,7 @@ impl Plugin {
             engine,
             fetches: BTreeMap::new(),
             metrics: Metrics::define(),
-            tick: None,
+            alarm: Alarm::default(),
         };
         plugin.schedule(timestamp(nanos));
         Ok(plugin)
@@ -123,7 +121,11 @@ impl Plugin {
         if self.engine.needs_certificate(&request) {
             request = request.with_certificate(possession::certificate());
         }
-        match self.engine.handle_request(id, &request, now) {
+        let decision = self.engine.handle_request(id, &request, now);
+        if self.alarm.is_wrong(now) {
+            self.schedule(now);
+        }
+        match decision {
             Some(decision) => self.carry_out(&decision, &request),
             None => {
                 self.metrics.count_cache_miss();
@@ -146,7 +148,7 @@ impl Plugin {
 
     /// Does what is due.
     pub(crate) fn handle_tick(&mut self, streams: &mut Streams) {
-        self.tick = None;
+        self.alarm.handle_call();
         if let Ok(nanos) = host::now_nanos() {
             let now = timestamp(nanos);
             self.engine.handle_timeout(now);
@@ -308,19 +310,13 @@ impl Plugin {
         host::log(level, &format!("nexus: {event}"));
     }
 
-    /// Asks for the next tick.
+    /// Asks for the next tick, unless it comes in time.
     fn schedule(&mut self, now: Timestamp) {
-        let wanted = self.engine.poll_timeout();
-        if wanted == self.tick && wanted.is_some() {
+        let Some(period) = self.alarm.poll_period(self.engine.poll_timeout(), now) else {
             return;
-        }
-        let millis = match wanted {
-            None => 0,
-            Some(at) => at.since(now).0.clamp(1, LONGEST_TICK),
         };
-        let period = u32::try_from(millis).unwrap_or(u32::MAX);
-        if host::set_tick_period(period).is_ok() {
-            self.tick = wanted;
+        if host::set_tick_period(u32::try_from(period.0).unwrap_or(u32::MAX)).is_err() {
+            self.alarm.handle_call();
         }
     }
 }

@@ -29,6 +29,14 @@ impl SharedData {
             .cloned()
     }
 
+    /// The keys that have a value, in order.
+    #[must_use]
+    pub fn keys(&self, vm_id: &str) -> Vec<Vec<u8>> {
+        let entries = self.lock();
+        let of_vm = entries.values.keys().filter(|(id, _)| id == vm_id);
+        of_vm.map(|(_, key)| key.clone()).collect()
+    }
+
     /// Sets a value, whatever it was, as another worker would.
     pub fn set(&self, vm_id: &str, key: impl AsRef<[u8]>, value: impl Into<Vec<u8>>) {
         self.lock()

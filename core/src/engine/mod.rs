@@ -12,6 +12,7 @@
 //! and after each of them [`Engine::poll_fetch`], [`Engine::poll_decision`] and
 //! [`Engine::poll_event`] until they give nothing more. Calling any of them too often is harmless.
 
+mod alarm;
 mod authenticate;
 mod authorize;
 mod claim_text;
@@ -40,6 +41,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+pub use alarm::{Alarm, LONGEST_PERIOD};
 use authenticate::Bench;
 use authorize::Terms;
 pub use claim_text::{ClaimProblem, MAX_CLAIM_HEADER_BYTES};
@@ -518,6 +520,10 @@ impl Engine {
 
     /// The next fetch to make, if one is due.
     pub fn poll_fetch(&mut self, now: Timestamp) -> Option<Fetch> {
+        if self.commons.is_register_due(now) {
+            let topics: Vec<_> = self.sources.iter().map(Source::topic).collect();
+            self.commons.register(&topics, now);
+        }
         loop {
             let jitter = self.next_jitter();
             let at = self.sources.iter().position(|source| source.is_due(now))?;

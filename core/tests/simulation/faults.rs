@@ -6,7 +6,7 @@ use super::keys::{KEYS, MADE_UP, Token};
 use super::ledger::Ledger;
 use super::settings::Settings;
 use super::store::Store;
-use super::world::{PLACES, PROVIDERS, World};
+use super::world::{DISCOVERED, PLACES, PROVIDERS, World};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Faults {
@@ -146,12 +146,16 @@ impl World {
 
     fn rotate(&self) {
         let place = self.index(PLACES);
-        let published = {
+        let (published, moves) = {
             let state = &mut *self.state.borrow_mut();
+            let moves = place == DISCOVERED && state.random.percent(30);
+            if moves {
+                state.places[place].relocate();
+            }
             state.places[place].rotate(&mut state.random, state.now);
-            state.places[place].published()
+            (state.places[place].published(), moves)
         };
-        self.note(|| format!("place {place} publishes {published:?}"));
+        self.note(|| format!("place {place} publishes {published:?}, and moves: {moves}"));
     }
 
     fn crash(&self) {
@@ -196,8 +200,17 @@ impl World {
         let place = self.index(PLACES);
         let longest = [10_000, 300_000, 5_000_000][self.index(3)];
         let until = self.now() + self.within(1, longest);
-        self.state.borrow_mut().places[place].down_until = until;
-        self.note(|| format!("place {place} fails until {until}"));
+        let says_nothing = place == DISCOVERED && self.percent(50);
+        match &mut self.state.borrow_mut().places[place] {
+            its if says_nothing => its.unsaid_until = until,
+            its => its.down_until = until,
+        }
+        let what = if says_nothing {
+            "the issuer of"
+        } else {
+            "place"
+        };
+        self.note(|| format!("{what} {place} fails until {until}"));
     }
 
     fn break_store(&self) {

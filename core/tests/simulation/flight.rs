@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use nexus_core::engine::{Fetch, FetchAnswer, FetchId};
 
-use super::place::Served;
+use super::place::{Asked, Served};
 use super::worker::Worker;
 use super::world::World;
 
@@ -17,6 +17,7 @@ pub(crate) struct Flight {
     pub(crate) serve_at: u64,
     /// When the engine hears of it.
     pub(crate) deliver_at: u64,
+    asked: Asked,
     if_none_match: Option<String>,
     /// Whether the proxy gives up before the answer is there.
     is_too_late: bool,
@@ -46,6 +47,10 @@ impl World {
             place,
             serve_at: (now + there).min(deliver_at),
             deliver_at,
+            asked: Asked {
+                content: fetch.content,
+                path: fetch.target.path.clone(),
+            },
             if_none_match: fetch.if_none_match.clone(),
             is_too_late,
             served: None,
@@ -59,6 +64,7 @@ impl World {
         let served = match flight.is_too_late {
             true => Served::useless(FetchAnswer::NoResponse),
             false => state.places[flight.place].serve(
+                &flight.asked,
                 flight.if_none_match.as_deref(),
                 &mut state.random,
                 state.now,

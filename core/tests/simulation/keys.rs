@@ -102,7 +102,8 @@ fn jwk(key: usize, secret: &SigningKey) -> String {
 fn token(provider: usize, kid: &str, secret: &SigningKey) -> String {
     let header = json!({ "alg": "EdDSA", "kid": kid });
     let claims = json!({
-        "iss": PROVIDERS[provider].issuer, "sub": "alice", "exp": START_SECS + 1_000_000_000,
+        "iss": PROVIDERS[provider].issuer, "sub": "alice", "jti": kid,
+        "exp": START_SECS + 1_000_000_000,
     });
     let input = [header, claims]
         .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
@@ -134,4 +135,10 @@ pub(crate) fn body(place: usize, keys: KeySet, backwards: bool, decoys: bool) ->
         jwks.reverse();
     }
     format!("{{\"keys\":[{}]}}", jwks.join(",")).into_bytes()
+}
+
+/// The body of a list that revokes the tokens which are signed by `keys`, by their `jti`s.
+pub(crate) fn list(keys: KeySet) -> Vec<u8> {
+    let revoked: Vec<String> = keys.keys().map(kid).collect();
+    json!({ "jti": revoked }).to_string().into_bytes()
 }

@@ -33,8 +33,8 @@ pub(crate) struct Success {
     pub(crate) began: u64,
     pub(crate) done: u64,
     pub(crate) by: u32,
-    /// For which provider.
-    pub(crate) provider: usize,
+    /// For which provider, or for the list.
+    pub(crate) source: usize,
     pub(crate) keys: KeySet,
     pub(crate) max_age_secs: Option<u64>,
 }
@@ -92,6 +92,16 @@ impl Ledger {
                 Ok(())
             }
             verdict => verdict,
+        }
+    }
+
+    /// Takes note of another request of a round.
+    pub(crate) fn go_on(&mut self, by: u32, at: u64, timeout_ms: u64) {
+        if self
+            .lease
+            .is_none_or(|(who, until)| who == by || until <= at)
+        {
+            self.lease = Some((by, at + timeout_ms + GRACE));
         }
     }
 

@@ -1,19 +1,24 @@
 //! The engines of a process in simulated time: they fetch keys through everything that goes wrong, and keep their
 //! promises.
 //!
-//! A run takes some hundred random steps with up to eight engines that share a store and ring for each other, and two
-//! places that publish keys for three providers. Requests come, keys change, and of the faults in [`faults`] each run
+//! A run takes some hundred random steps with up to eight engines that share a store and ring for each other, two
+//! places that publish keys for three providers, an issuer that says where the keys of a fourth one are, and a list of
+//! what is revoked. Requests come, keys change, and of the faults in [`faults`] each run
 //! has some. At each step this holds:
 //!
 //! - *keys*: no request passes by a key that was never published, or was withdrawn for longer than the bound: until
 //!   somebody in the process fetched without it and all heard, at the latest until it was too old to be used;
 //! - *known keys*: a request passes whose key is known and was not withdrawn, as long as what is known may be used;
+//! - *lists*: no request passes by a token that was revoked for longer than the same bound, nor where the list cannot be
+//!   had;
 //! - *waiting*: no request waits for longer than its bound;
+//! - *prompt*: what is due is done at once, and within a minute where it is due because the clock was set forward;
 //! - *budget*: every fetch has a reason, which [`ledger`] works out;
 //!
 //! and in the end, when faults are over, within a refresh interval and the longest pause
 //!
-//! - *fresh*: every engine knows the keys that are published, and no others.
+//! - *fresh*: every engine knows the keys that are published, and no others;
+//! - *tidy*: in the store is what engines name, and when some time has passed, nothing else.
 //!
 //! `NEXUS_SIMULATION_RUNS=n` has more or fewer runs, `NEXUS_SIMULATION_SEED=s` one, and prints what happened.
 
@@ -41,6 +46,9 @@ const RUNS: u64 = 10_000;
 /// How many random steps a run has.
 const STEPS: usize = 250;
 
+/// In how many of a hundred runs what nobody names any more is waited for.
+const TIDY_PERCENT: u64 = 5;
+
 /// How much of what happened before a failure is printed.
 const LAST_LINES: usize = 80;
 
@@ -58,6 +66,9 @@ fn run(world: &Rc<World>) {
     }
     world.heal();
     world.check_fresh();
+    if world.percent(TIDY_PERCENT) {
+        world.check_tidy();
+    }
 }
 
 /// What a run came to: how many rounds of fetching, or why it failed.

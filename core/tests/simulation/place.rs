@@ -1,9 +1,11 @@
 //! A place where keys are published, and how it fails.
 
-use nexus_core::engine::{FetchAnswer, Freshness};
+use nexus_core::engine::{Content, FetchAnswer, Freshness};
+use serde_json::json;
 
 use super::keys::{self, KEYS, KeySet};
 use super::random::Random;
+use super::world::{DISCOVERED, LIST_PLACE, PROVIDERS};
 
 /// What a place does with a request.
 #[derive(Debug, Clone)]
@@ -15,6 +17,13 @@ pub(crate) struct Served {
     pub(crate) max_age_secs: Option<u64>,
     /// How long it asked to be left alone.
     pub(crate) retry_after_secs: u64,
+}
+
+/// What a request is for, and where.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) content: Content,
+    pub(crate) path: String,
 }
 
 /// How a place behaves for all of a run.
@@ -41,6 +50,12 @@ pub(crate) struct Place {
     added: [u64; KEYS],
     /// Until when it does not answer at all.
     pub(crate) down_until: u64,
+    /// Where its keys are, if their issuer is asked: a number that changes when they move.
+    location: u32,
+    /// Until when the issuer does not say where they are.
+    pub(crate) unsaid_until: u64,
+    /// Whether the issuer says so at the first of the paths where it is asked.
+    says_at_once: bool,
     /// Whether it works without fault from now on.
     pub(crate) is_healed: bool,
 }
@@ -63,6 +78,9 @@ impl Place {
             withdrawn: [None; KEYS],
             added: [0; KEYS],
             down_until: 0,
+            location: 0,
+            unsaid_until: 0,
+            says_at_once: random.percent(50),
             is_healed: false,
         }
     }
@@ -100,13 +118,25 @@ impl Place {
         }
     }
 
-    /// What it says to a request that reaches it now.
+    /// Has the keys somewhere else from now on, and not any more where they were.
+    pub(crate) const fn relocate(&mut self) {
+        self.location += 1;
+    }
+
+    /// What it says to a request that reaches it now: to one for what it publishes, or for where that is.
     pub(crate) fn serve(
         &self,
+        asked: &Asked,
         if_none_match: Option<&str>,
         random: &mut Random,
         now: u64,
     ) -> Served {
+        if asked.content == Content::Metadata {
+            return self.serve_metadata(&asked.path, random, now);
+        }
+        if self.index == DISCOVERED && asked.path != self.path() {
+            return Served::useless(FetchAnswer::response(404, Vec::new()));
+        }
         if !self.is_healed && (now < self.down_until || random.percent(self.habits.failing)) {
             return self.fail(random, if_none_match.is_some());
         }
@@ -126,7 +156,10 @@ impl Place {
             true => FetchAnswer::response(304, Vec::new()),
             false => {
                 let decoys = self.habits.has_decoys;
-                let body = keys::body(self.index, self.published, backwards, decoys);
+                let body = match self.index {
+                    LIST_PLACE => keys::list(self.published),
+                    _ => keys::body(self.index, self.published, backwards, decoys),
+                };
                 FetchAnswer::response(200, body)
             }
         };
@@ -136,6 +169,42 @@ impl Place {
             max_age_secs,
             retry_after_secs: 0,
         }
+    }
+
+    fn path(&self) -> String {
+        format!("/jwks-{}", self.location)
+    }
+
+    fn serve_metadata(&self, path: &str, random: &mut Random, now: u64) -> Served {
+        let is_down = now < self.down_until.max(self.unsaid_until);
+        if !self.is_healed && (is_down || random.percent(self.habits.failing)) {
+            let (status, body) = random.pick(&[
+                (500, ""),
+                (404, ""),
+                (200, "<html>"),
+                (200, "{}"),
+                (
+                    200,
+                    r#"{"issuer":"https://idp-2.example.com","jwks_uri":"https://example.com/"}"#,
+                ),
+                (
+                    200,
+                    r#"{"issuer":"https://example.com","jwks_uri":"https://idp-2.example.com/"}"#,
+                ),
+            ]);
+            return Served::useless(FetchAnswer::response(status, body.as_bytes()));
+        }
+        if !self.says_at_once && path.ends_with("one") {
+            return Served::useless(FetchAnswer::response(404, Vec::new()));
+        }
+        let issuer = PROVIDERS
+            .iter()
+            .find(|provider| provider.place == self.index)
+            .expect("somebody has its keys there")
+            .issuer;
+        let uri = format!("https://idp-2.example.com{}", self.path());
+        let document = json!({ "issuer": issuer, "jwks_uri": uri }).to_string();
+        Served::useless(FetchAnswer::response(200, document.into_bytes()))
     }
 
     fn fail(&self, random: &mut Random, is_conditional: bool) -> Served {

@@ -7,13 +7,13 @@ use nexus_core::config::Config;
 use serde_json::{Value, json};
 
 use super::random::Random;
-use super::world::PROVIDERS;
+use super::world::{DISCOVERED, LIST, LISTED, PROVIDERS};
 
 /// What a policy says about fetching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Settings {
-    /// Which providers it has, a bit for each.
-    providers: u8,
+    /// Which providers it has, a bit for each; and whether one of them has a list of what is revoked.
+    sources: u8,
     pub(crate) cache_ttl_secs: Option<u64>,
     pub(crate) max_stale_secs: u64,
     timeout_ms: u64,
@@ -22,28 +22,41 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new(random: &mut Random) -> Self {
         Self {
-            providers: random.pick(&[0b001, 0b001, 0b011, 0b101, 0b111]),
+            sources: random.pick(&[
+                0b0_0001, 0b0_0001, 0b0_0011, 0b0_0101, 0b0_0111, 0b0_1000, 0b0_1000, 0b0_1001,
+                0b1_0010, 0b1_0010, 0b1_0111, 0b1_1010,
+            ]),
             cache_ttl_secs: random.pick(&[None, Some(20), Some(100), Some(300)]),
             max_stale_secs: random.pick(&[0, 60, 3_600]),
             timeout_ms: random.pick(&[1_000, 5_000]),
         }
     }
 
-    pub(crate) const fn has(&self, provider: usize) -> bool {
-        self.providers & (1 << provider) != 0
+    /// Whether it has that provider, or the list.
+    pub(crate) const fn has(&self, source: usize) -> bool {
+        self.sources & (1 << source) != 0
     }
 
-    /// How long the answer to a fetch for this provider may take.
-    pub(crate) const fn timeout_ms(&self, provider: usize) -> u64 {
+    /// Whether it has a list of which tokens of that provider are revoked.
+    pub(crate) const fn has_list(&self, provider: usize) -> bool {
+        provider == LISTED && self.has(LIST)
+    }
+
+    /// How long the answer to a fetch for this provider, or of the list, may take.
+    pub(crate) const fn timeout_ms(&self, source: usize) -> u64 {
         // Sources at one place that are not the same.
-        self.timeout_ms + 500 * provider as u64
+        self.timeout_ms + 500 * source as u64
     }
 
     /// How long a request may wait.
     pub(crate) fn longest_wait(&self) -> u64 {
-        let providers = (0..PROVIDERS.len()).filter(|provider| self.has(*provider));
-        providers
-            .map(|provider| self.timeout_ms(provider))
+        let sources = (0..=LIST).filter(|source| self.has(*source));
+        sources
+            .map(|source| match PROVIDERS.get(source) {
+                // An issuer is asked first.
+                Some(provider) if provider.place == DISCOVERED => 2 * self.timeout_ms(source),
+                _ => self.timeout_ms(source),
+            })
             .max()
             .unwrap_or(0)
     }
@@ -84,15 +97,36 @@ impl Settings {
 
     fn provider(&self, index: usize) -> Value {
         let provider = &PROVIDERS[index];
-        let authority = format!("idp-{}.example.com", provider.place);
+        let keys = match provider.place {
+            DISCOVERED => json!({ "discovery": self.discovery(index) }),
+            place => json!({ "url": self.remote(index, &format!("idp-{place}.example.com")) }),
+        };
+        let revocation = match self.has_list(index) {
+            true => json!({ "remote": self.remote(LIST, "idp-3.example.com") }),
+            false => json!({}),
+        };
         json!({
             "name": provider.issuer, "issuer": provider.issuer, "algorithms": ["EdDSA"],
             "clock_skew_secs": 60, "require_expiration": true,
-            "keys": { "remote": [{ "url": {
-                "url": format!("https://{authority}/jwks"), "cluster": "idp", "scheme": "https",
-                "authority": authority, "path": "/jwks", "timeout_ms": self.timeout_ms(index),
-                "cache_ttl_secs": self.cache_ttl_secs, "max_stale_secs": self.max_stale_secs,
-            }}]},
+            "keys": { "remote": [keys] }, "revocation": revocation,
+        })
+    }
+
+    fn remote(&self, source: usize, authority: &str) -> Value {
+        json!({
+            "url": format!("https://{authority}/jwks"), "cluster": "idp", "scheme": "https",
+            "authority": authority, "path": "/jwks", "timeout_ms": self.timeout_ms(source),
+            "cache_ttl_secs": self.cache_ttl_secs, "max_stale_secs": self.max_stale_secs,
+        })
+    }
+
+    fn discovery(&self, source: usize) -> Value {
+        let issuer = PROVIDERS[source].issuer;
+        json!({
+            "issuer": issuer, "paths": ["/.well-known/one", "/.well-known/two"],
+            "hosts": [{ "scheme": "https", "authority": "idp-2.example.com", "cluster": "idp" }],
+            "timeout_ms": self.timeout_ms(source), "cache_ttl_secs": self.cache_ttl_secs,
+            "max_stale_secs": self.max_stale_secs,
         })
     }
 }

@@ -17,6 +17,16 @@ pub(crate) struct Store {
     pub(crate) fails_until: u64,
 }
 
+impl Store {
+    /// How many sources it has the content of.
+    pub(crate) fn contents(&self) -> usize {
+        let contents = self.values.iter();
+        contents
+            .filter(|(key, (value, _))| key.starts_with("nexus.content.") && !value.is_empty())
+            .count()
+    }
+}
+
 /// News on their way.
 #[derive(Debug, Clone)]
 pub(crate) struct Ring {

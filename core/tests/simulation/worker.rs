@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use nexus_core::engine::{Decision, Engine, Event, FetchAnswer, FetchId, Outcome, RequestId};
+use nexus_core::engine::{
+    Alarm, Decision, Engine, Event, FetchAnswer, FetchId, Outcome, RequestId,
+};
 use nexus_core::request::Request;
 use nexus_core::time::{Millis, Timestamp};
 
@@ -12,21 +14,15 @@ use super::ledger::{Round, Success};
 use super::place::Served;
 use super::settings::Settings;
 use super::store::Member;
-use super::world::{PLACES, PROVIDERS, World};
-
-/// The longest time between two ticks, in milliseconds.
-const LONGEST_TICK: u64 = 3_600_000;
-
-/// How late a tick may be before it is asked for once more, in milliseconds.
-const TICK_SLACK: u64 = 100;
+use super::world::{DISCOVERED, LIST, LIST_PLACE, World, place_of};
 
 /// A round of fetching under way.
 #[derive(Debug)]
 struct Open {
     id: FetchId,
     place: usize,
-    /// For which provider; those that have their keys at one place are sources of their own.
-    provider: usize,
+    /// For which provider, or for the list; those that have their keys at one place are sources of their own.
+    source: usize,
     began: u64,
     timeout_ms: u64,
 }
@@ -52,11 +48,13 @@ pub(crate) struct Worker {
     pub(crate) waiting: Vec<Waiting>,
     /// When a token came that could not be placed.
     asked: Option<u64>,
-    /// When the next tick comes, by the clock as it was.
-    tick: Option<Timestamp>,
-    /// When it comes; where there is no engine, one begins then.
+    /// What it has asked for ticks.
+    alarm: Alarm,
+    /// When the next tick comes; where there is no engine, one begins then.
     pub(crate) tick_at: Option<u64>,
     pub(crate) stalled_until: u64,
+    /// Since when something is due, by the clock as it is.
+    due_since: Option<u64>,
     /// Which setting of the clock the engine could notice last, and when it did.
     noticed: (Option<u64>, u64),
 }
@@ -76,9 +74,18 @@ impl Worker {
         at.max(self.stalled_until)
     }
 
-    /// Whether it fetches for that provider.
-    pub(crate) fn is_fetching(&self, provider: usize) -> bool {
-        self.open.iter().any(|open| open.provider == provider)
+    /// Whether it fetches for that provider, or the list.
+    pub(crate) fn is_fetching(&self, source: usize) -> bool {
+        self.open.iter().any(|open| open.source == source)
+    }
+
+    /// Since when it has something to do; where there is nothing to do, `None`.
+    pub(crate) fn due_since(&mut self, now: u64, clock: Timestamp) -> Option<u64> {
+        let due = self.engine.as_ref()?.poll_timeout();
+        self.due_since = due
+            .filter(|due| *due <= clock)
+            .map(|_| self.due_since.unwrap_or(now));
+        self.due_since
     }
 
     fn engine(&mut self) -> &mut Engine {
@@ -97,15 +104,11 @@ impl Worker {
     /// Asks for the next tick, as the filter does.
     fn schedule(&mut self, now: u64, clock: Timestamp) {
         let wanted = self.engine().poll_timeout();
-        let is_due = wanted.is_some_and(|at| at <= clock);
-        let is_coming =
-            |at: Timestamp| at <= clock.after(Millis(1)) && clock.since(at).0 <= TICK_SLACK;
-        if is_due && self.tick.is_some_and(is_coming) {
-            return;
+        match self.alarm.poll_period(wanted, clock) {
+            None => {}
+            Some(Millis(0)) => self.tick_at = None,
+            Some(period) => self.tick_at = Some(now + period.0),
         }
-        let period = wanted.map(|at| at.since(clock).0.clamp(1, LONGEST_TICK));
-        self.tick = period.map(|period| clock.after(Millis(period)));
-        self.tick_at = period.map(|period| now + period);
     }
 }
 
@@ -160,7 +163,7 @@ impl World {
     /// Does what is due.
     pub(crate) fn tick(self: &Rc<Self>, worker: &mut Worker) {
         let clock = worker.look_at_clock(self);
-        worker.tick = None;
+        worker.alarm.handle_call();
         worker.engine().handle_timeout(clock);
         self.settle_overdue(worker);
         self.drive(worker);
@@ -189,10 +192,14 @@ impl World {
         };
         self.note(|| format!("engine {} hears {said} {:?}", worker.member, served.keys));
         worker.engine().handle_answer(id, served.answer, clock);
-        while worker.engine().poll_event().is_some() {}
+        let events: Vec<Event> = std::iter::from_fn(|| worker.engine().poll_event()).collect();
         let Some(at) = worker.open.iter().position(|open| open.id == id) else {
             return;
         };
+        let is_over = served.keys.is_some() || events.iter().any(ends_round);
+        if !is_over && worker.open[at].place == DISCOVERED {
+            return;
+        }
         let open = worker.open.remove(at);
         let state = &mut *self.state.borrow_mut();
         let ledger = &mut state.ledgers[open.place];
@@ -201,7 +208,7 @@ impl World {
                 began: open.began,
                 done: state.now,
                 by: worker.member,
-                provider: open.provider,
+                source: open.source,
                 keys,
                 max_age_secs: served.max_age_secs,
             }),
@@ -215,9 +222,12 @@ impl World {
     /// Takes note of the fetches that the engine has given up.
     fn settle_overdue(&self, worker: &mut Worker) {
         while let Some(event) = worker.engine().poll_event() {
-            let Event::FetchFailed { url, .. } = event else {
+            let Event::FetchFailed { url, .. } = &event else {
                 continue;
             };
+            if !ends_round(&event) {
+                continue;
+            }
             let overdue = worker.open.iter().enumerate();
             let overdue = overdue.filter(|(_, open)| url.contains(&format!("idp-{}.", open.place)));
             let first = overdue.min_by_key(|(_, open)| open.began + open.timeout_ms);
@@ -238,21 +248,29 @@ impl World {
     fn drive(self: &Rc<Self>, worker: &mut Worker) {
         let clock = self.state.borrow().timestamp();
         while let Some(fetch) = worker.engine().poll_fetch(clock) {
-            let place = (0..PLACES)
-                .find(|place| fetch.target.url.contains(&format!("idp-{place}")))
-                .expect("fetches go to places");
-            self.begin(worker, place, fetch.timeout_ms);
             let settings = worker.settings.expect("a living worker has them");
-            let provider = (0..PROVIDERS.len())
-                .find(|provider| settings.timeout_ms(*provider) == fetch.timeout_ms)
-                .expect("the timeout tells providers apart");
-            worker.open.push(Open {
-                id: fetch.id,
-                place,
-                provider,
-                began: self.now(),
-                timeout_ms: fetch.timeout_ms,
-            });
+            let source = (0..=LIST)
+                .find(|source| settings.timeout_ms(*source) == fetch.timeout_ms)
+                .expect("the timeout tells sources apart");
+            let place = place_of(source);
+            assert!(fetch.target.url.contains(&format!("idp-{place}.")));
+            let mut rounds = worker.open.iter_mut();
+            match rounds.find(|open| open.source == source && place == DISCOVERED) {
+                Some(round) => {
+                    round.id = fetch.id;
+                    self.go_on(worker.member, place, fetch.timeout_ms);
+                }
+                None => {
+                    self.begin(worker, place, fetch.timeout_ms);
+                    worker.open.push(Open {
+                        id: fetch.id,
+                        place,
+                        source,
+                        began: self.now(),
+                        timeout_ms: fetch.timeout_ms,
+                    });
+                }
+            }
             let is_healed = self.state.borrow().is_healed;
             match self.percent(3) && !is_healed {
                 true => self.settle(worker, fetch.id, Served::useless(FetchAnswer::NotSent)),
@@ -272,6 +290,12 @@ impl World {
         worker.schedule(self.now(), clock);
     }
 
+    fn go_on(&self, member: u32, place: usize, timeout_ms: u64) {
+        self.note(|| format!("engine {member} asks place {place} on"));
+        let state = &mut *self.state.borrow_mut();
+        state.ledgers[place].go_on(member, state.now, timeout_ms);
+    }
+
     fn begin(&self, worker: &Worker, place: usize, timeout_ms: u64) {
         self.note(|| format!("engine {} asks place {place}", worker.member));
         let state = &mut *self.state.borrow_mut();
@@ -279,7 +303,7 @@ impl World {
             at: state.now,
             by: worker.member,
             timeout_ms,
-            asked: worker.asked,
+            asked: worker.asked.filter(|_| place != LIST_PLACE),
             settings: worker.settings.expect("a living worker has them"),
         });
         if let Err(reason) = verdict {
@@ -338,9 +362,22 @@ impl World {
             };
             format!("engine {}: {token:?} of {provider}: {fate}", worker.member)
         });
-        worker.schedule(now, clock);
+        if decision.is_none() || worker.alarm.is_wrong(clock) {
+            worker.schedule(now, clock);
+        }
         decision
     }
+}
+
+/// Whether it tells that a round has failed; otherwise another request of the round follows.
+const fn ends_round(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::FetchFailed {
+            retry_in: Some(_),
+            ..
+        }
+    )
 }
 
 /// Whether a request passes.

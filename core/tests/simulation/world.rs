@@ -17,8 +17,29 @@ use super::worker::Worker;
 /// When a run begins, in seconds since the epoch.
 pub(crate) const START_SECS: u64 = 1_700_000_000;
 
-/// How many places there are.
-pub(crate) const PLACES: usize = 2;
+/// How many places there are: of keys at a fixed place, of keys where their issuer says, and of a list.
+pub(crate) const PLACES: usize = 4;
+
+/// The place whose keys are found by asking their issuer.
+pub(crate) const DISCOVERED: usize = 2;
+
+/// The place of the list of what is revoked.
+pub(crate) const LIST_PLACE: usize = 3;
+
+/// What is fetched for a provider, by its index among [`PROVIDERS`]; and behind them, the list.
+pub(crate) const LIST: usize = PROVIDERS.len();
+
+/// The provider whose tokens the list is about.
+pub(crate) const LISTED: usize = 1;
+
+/// Where something is fetched.
+pub(crate) const fn place_of(source: usize) -> usize {
+    if source == LIST {
+        LIST_PLACE
+    } else {
+        PROVIDERS[source].place
+    }
+}
 
 /// A provider that a policy may have.
 pub(crate) struct Provider {
@@ -28,7 +49,7 @@ pub(crate) struct Provider {
 }
 
 /// The providers; two of them have their keys at one place.
-pub(crate) const PROVIDERS: [Provider; 3] = [
+pub(crate) const PROVIDERS: [Provider; 4] = [
     Provider {
         issuer: "https://one.example.com",
         place: 0,
@@ -40,6 +61,10 @@ pub(crate) const PROVIDERS: [Provider; 3] = [
     Provider {
         issuer: "https://three.example.com",
         place: 0,
+    },
+    Provider {
+        issuer: "https://idp-2.example.com",
+        place: DISCOVERED,
     },
 ];
 
@@ -200,6 +225,7 @@ impl World {
             drop(state);
             self.meet(occasion);
             self.check_waiting();
+            self.check_prompt();
         }
         self.state.borrow_mut().now = end;
         self.check_waiting();

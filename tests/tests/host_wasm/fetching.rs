@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use nexus_host::Answer;
-use nexus_tests::cases::wasm::Bed;
+use nexus_tests::cases::{Setting, wasm::Bed};
+use serde_json::json;
 
 use crate::{
-    CLUSTER, FULL, NOT_FOUND, PATH, SIGNATURE, UNAVAILABLE, bed, bed_with_keys, fate, jwks, key,
-    next_key, request, send, setting, setting_with_ttl, token_by,
+    CLUSTER, FULL, ISSUER, NOT_FOUND, PATH, SIGNATURE, UNAVAILABLE, bed, bed_with_keys, fate, jwks,
+    key, next_key, request, send, setting, setting_with_ttl, token_by,
 };
 
 const MOMENT: Duration = Duration::from_millis(10);
@@ -449,4 +450,108 @@ fn requests_that_waited_are_decided_a_few_at_a_time() {
     bed.proxy.run_until_idle();
     bed.proxy.advance(seconds(1));
     assert!(streams.iter().all(|stream| fate(stream) == "allow"));
+}
+
+#[test]
+fn a_worker_that_is_idle_looks_at_the_clock_once_a_minute() {
+    let bed = bed_with_keys(&[&key()]);
+    let vm = bed.start_with_keys(&setting());
+    assert_eq!(vm.tick_period(), Some(seconds(60)));
+    bed.proxy.advance(seconds(300));
+    assert!(vm.tick_period() <= Some(seconds(60)));
+    let keys = json!({ "keys": [key().public_jwk()] });
+    let policy = json!({
+        "slug": "app", "gateway_path": "/app",
+        "default_policy": {"auth": {
+            "auth_type": "jwt", "issuer": ISSUER, "audience": "client", "jwks": keys,
+        }},
+    });
+    let vm = bed.start_with_keys(&Setting::new("fixed", &policy.to_string()));
+    assert_eq!(vm.tick_period(), None, "it never has anything to do");
+}
+
+/// Sets the wall clock forward; ticks come as they would have.
+fn set_forward(bed: &Bed, by: Duration) {
+    bed.clock.set(bed.proxy.now() + by);
+}
+
+#[test]
+fn a_clock_that_is_set_forward_is_noticed_by_the_next_request_and_without_one_in_a_minute() {
+    for (has_request, time) in [(true, MOMENT), (false, seconds(60))] {
+        let bed = bed_with_keys(&[&key()]);
+        let vm = bed.start_with_keys(&setting());
+        bed.proxy.advance(seconds(1));
+        bed.callouts
+            .answer(CLUSTER, PATH, Answer::json(jwks(&[&next_key()])));
+        set_forward(&bed, seconds(1_000));
+        if has_request {
+            let stream = send(&vm, &token_by(&key()));
+            assert_eq!(fate(&stream), "allow", "what is stale may be used");
+        }
+        bed.proxy.advance(time);
+        assert_eq!(bed.callouts.call_count(), 2, "a request: {has_request}");
+        assert_eq!(fate(&send(&vm, &token_by(&next_key()))), "allow");
+    }
+}
+
+#[test]
+fn who_comes_behind_a_clock_that_was_set_forward_waits_no_longer_than_others() {
+    let bed = bed_with_keys(&[&key()]);
+    let vm = bed.start_with_keys(&setting());
+    // Beyond what may be used while the source fails.
+    set_forward(&bed, seconds(100_000));
+    let stream = send(&vm, &token_by(&key()));
+    assert_eq!(fate(&stream), "wait");
+    bed.proxy.advance(MOMENT);
+    assert_eq!(fate(&stream), "allow");
+    // And whoever waits while it is set has its decision in time.
+    set_forward(&bed, seconds(100_000));
+    bed.callouts.answer(CLUSTER, PATH, Answer::held());
+    let stream = send(&vm, &token_by(&key()));
+    bed.proxy.advance(seconds(1));
+    set_forward(&bed, seconds(100_000));
+    bed.proxy.advance(seconds(5));
+    assert_eq!(fate(&stream), UNAVAILABLE);
+    assert_eq!(vm.failure(), None);
+}
+
+#[test]
+fn what_no_configuration_names_any_more_is_emptied_in_the_shared_data() {
+    const OTHER: &str = "https://new.example.com/jwks";
+    let bed = bed_with_keys(&[&key()]);
+    let other = json!({
+        "slug": "app", "gateway_path": "/app",
+        "default_policy": {"auth": {
+            "auth_type": "jwt", "issuer": ISSUER, "audience": "client", "jwks_url": OTHER,
+        }},
+    });
+    let other = Setting::new("other", &other.to_string()).key_set(OTHER, &jwks(&[&key()]));
+    bed.callouts
+        .answer("new.example.com", PATH, Answer::json(jwks(&[&key()])));
+    let old = [0, 1].map(|_| bed.start_with_keys(&setting()));
+    let new = [0, 1].map(|_| bed.start_with_keys(&other));
+    let contents = || {
+        let data = bed.proxy.shared_data();
+        let keys = data.keys("").into_iter();
+        let contents = keys.filter(|key| key.starts_with(b"nexus.content."));
+        let full = contents.filter(|key| data.value("", key).is_some_and(|it| !it.0.is_empty()));
+        full.count()
+    };
+    assert_eq!(contents(), 2);
+    for vm in &old {
+        vm.shut_down();
+    }
+    bed.proxy.advance(seconds(3_500));
+    assert_eq!(contents(), 2);
+    bed.proxy.advance(seconds(2_500));
+    assert_eq!(contents(), 1);
+    for vm in &new {
+        assert_eq!(fate(&send(vm, &token_by(&key()))), "allow");
+    }
+    // Whoever names it again fetches.
+    let calls = bed.callouts.call_count();
+    let again = bed.start_with_keys(&setting());
+    assert_eq!(fate(&send(&again, &token_by(&key()))), "allow");
+    assert_eq!(bed.callouts.call_count(), calls + 1);
+    assert_eq!(contents(), 2);
 }

@@ -15,7 +15,7 @@ use alloc::string::String;
 
 pub use pace::{LONGEST_RETRY_AFTER, MAX_AGE_BOUNDS_SECS};
 pub(super) use pace::{Lifetime, refresh_after, retry_after};
-pub(super) use round::Start;
+pub(super) use round::{LONGEST_LEASE, Start};
 
 use super::commons::Topic;
 use super::content::{Loaded, Purpose};
@@ -142,6 +142,11 @@ impl Source {
     #[cfg(test)]
     pub(super) fn time_to_live(&self) -> Millis {
         self.lifetime.with(None)
+    }
+
+    /// Its name among the engines of a process.
+    pub(super) const fn topic(&self) -> Topic {
+        self.topic
     }
 
     /// What it is kept for.

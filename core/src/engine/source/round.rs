@@ -10,7 +10,7 @@ use crate::time::{Millis, Timestamp};
 const REFETCH_QUIET: Millis = Millis(600_000);
 
 /// The longest that a lease can be seen to be: that of the longest timeout, with [`ANSWER_GRACE`] and [`SKEW`].
-const LONGEST_LEASE: Millis = Millis(66_000);
+pub(in crate::engine) const LONGEST_LEASE: Millis = Millis(66_000);
 
 /// What a source does when its time has come.
 #[derive(Debug)]

@@ -824,3 +824,158 @@ fn the_generation_of_a_source_is_another_one_when_its_keys_are_and_only_then() {
     fleet.serve_keys(&[1]);
     assert_eq!(generations(&fleet), last);
 }
+
+/// A source of keys at another place.
+fn other_remote() -> Value {
+    let mut keys = remote();
+    let url = &mut keys["remote"][0]["url"];
+    url["url"] = json!("https://old.example.com/jwks");
+    url["authority"] = json!("old.example.com");
+    keys
+}
+
+impl Fleet {
+    /// What the store has, by the kind of it and the size of the value.
+    fn stored(&self, kind: &str) -> Vec<usize> {
+        let common = self.common.borrow();
+        let of_kind = common.values.iter().filter(|(key, _)| key.contains(kind));
+        of_kind.map(|(_, (value, _))| value.len()).collect()
+    }
+
+    /// How many sources the store has something of.
+    fn kept(&self) -> usize {
+        let contents = self
+            .stored("nexus.content.")
+            .iter()
+            .filter(|it| **it > 0)
+            .count();
+        let records = self
+            .stored("nexus.source.")
+            .iter()
+            .filter(|it| **it > 2)
+            .count();
+        assert_eq!(contents, records);
+        contents
+    }
+
+    /// Lets minutes pass in which every fetch brings the key 1; how many fetches there were.
+    fn live(&mut self, minutes: u64) -> usize {
+        let body = jwks(&[1]).to_string();
+        let mut count = 0;
+        for _ in 0..minutes {
+            self.advance(60_000);
+            for (worker, fetch) in self.fetches() {
+                count += 1;
+                self.answer(worker, &fetch, FetchAnswer::response(200, body.as_bytes()));
+            }
+        }
+        count
+    }
+
+    /// Has these workers end; the others keep their bells.
+    fn end(&mut self, count: usize) -> Vec<Bed> {
+        let rest = self.beds.split_off(count);
+        core::mem::replace(&mut self.beds, rest)
+    }
+}
+
+#[test]
+fn what_no_configuration_names_any_more_is_emptied_and_fetched_anew_when_one_does() {
+    let (old, new) = (config(&other_remote()), config(&remote()));
+    let mut fleet = Fleet::new(2, &old);
+    fleet.serve_keys(&[1]);
+    for _ in 0..2 {
+        fleet.join(&new);
+    }
+    fleet.serve_keys(&[1]);
+    fleet.everybody_knows(1);
+    assert_eq!(fleet.kept(), 2);
+    fleet.end(2);
+    fleet.live(59);
+    assert_eq!(fleet.kept(), 2, "an old worker may only stand still");
+    fleet.live(30);
+    assert_eq!(fleet.kept(), 1);
+    // Those who name it never noticed.
+    fleet.everybody_knows(1);
+    let in_an_hour = fleet.live(60);
+    assert!((12..=15).contains(&in_an_hour), "{in_an_hour}");
+    // Who comes back is as one who comes first.
+    fleet.join(&old);
+    fleet.join(&old);
+    let waiting = fleet.beds[2].get(&lasting(1)).waits();
+    let (worker, fetch) = fleet.fetch();
+    assert_eq!(fetch.target.authority, "old.example.com");
+    let body = jwks(&[1]).to_string();
+    fleet.answer(worker, &fetch, FetchAnswer::response(200, body.as_bytes()));
+    // Their bells are those of others here.
+    fleet.advance(6_000);
+    assert_eq!(fleet.fetches(), []);
+    assert!(fleet.beds[2].fate_of(waiting).is_allowed());
+    fleet.everybody_knows(1);
+    assert_eq!(fleet.kept(), 2);
+}
+
+#[test]
+fn what_is_named_stays_however_seldom_it_is_fetched_and_whatever_the_clock_does() {
+    let mut seldom = config(&other_remote());
+    seldom["providers"][0]["keys"]["remote"][0]["url"]["cache_ttl_secs"] = json!(86_400);
+    let mut fleet = Fleet::new(2, &seldom);
+    fleet.serve_keys(&[1]);
+    fleet.join(&config(&remote()));
+    fleet.serve_keys(&[1]);
+    fleet.live(600);
+    assert_eq!(fleet.kept(), 2);
+    for secs in [START + 500_000, START + 1_000, START + 900_000] {
+        fleet.move_clock(|_| Timestamp::from_seconds(secs));
+        // The others notice later than the first.
+        fleet.beds[2].advance(0);
+        fleet.live(1);
+        assert_eq!(fleet.kept(), 2, "{secs}");
+    }
+    fleet.everybody_knows(1);
+}
+
+#[test]
+fn a_worker_that_stood_still_keeps_its_keys_when_the_store_loses_them() {
+    let mut old = config(&other_remote());
+    old["providers"][0]["keys"]["remote"][0]["url"]["cache_ttl_secs"] = json!(86_400);
+    let mut fleet = Fleet::new(1, &old);
+    fleet.serve_keys(&[1]);
+    fleet.join(&config(&remote()));
+    fleet.serve_keys(&[1]);
+    let mut still = fleet.end(1);
+    fleet.live(100);
+    assert_eq!(fleet.kept(), 1);
+    still[0].now = fleet.beds[0].now;
+    fleet.beds.append(&mut still);
+    fleet.everybody_knows(1);
+    fleet.live(60);
+    fleet.everybody_knows(1);
+    assert_eq!(fleet.kept(), 1, "nothing is due");
+    // When the time has come it fetches as ever, and the store has it again.
+    fleet.live(1_440);
+    assert_eq!(fleet.kept(), 2);
+    fleet.everybody_knows(1);
+}
+
+#[test]
+fn a_store_that_fails_keeps_nobody_from_writing_in_later() {
+    let mut fleet = Fleet::new(1, &config(&remote()));
+    fleet.common.borrow_mut().fails = true;
+    fleet.serve_keys(&[1]);
+    assert!(fleet.stored("nexus.register.").is_empty());
+    fleet.common.borrow_mut().fails = false;
+    fleet.live(11);
+    assert_eq!(fleet.stored("nexus.register."), [12 + 20]);
+    // Something else in its place is overwritten.
+    let key = String::from("nexus.register.1");
+    let number = fleet.common.borrow().values[&key].1;
+    fleet
+        .common
+        .borrow_mut()
+        .values
+        .insert(key, (b"?".to_vec(), number));
+    fleet.live(11);
+    assert_eq!(fleet.stored("nexus.register."), [12 + 20]);
+    fleet.everybody_knows(1);
+}

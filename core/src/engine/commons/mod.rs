@@ -8,6 +8,8 @@
 //! Where there is nothing to share, or it does not work, an engine keeps its records for itself and is on its own.
 //! Nothing here decides when to fetch; see [`super::source`].
 
+mod register;
+
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -118,17 +120,25 @@ pub(super) struct Lease {
 }
 
 impl Record {
-    /// The lease of somebody else that may still be at work. One that ends later than a lease taken now, `longest`,
-    /// is from before the clock was set back.
+    /// The lease of somebody who may still be at work. One that ends later than a lease taken now, `longest`, is from
+    /// before the clock was set back.
+    fn held(&self, now: Timestamp, longest: Timestamp) -> Option<Lease> {
+        let is_good = |lease: &Lease| {
+            let until = Timestamp::from_millis(lease.until);
+            now < until && until <= longest
+        };
+        self.lease.filter(is_good)
+    }
+
+    /// When the lease of somebody else ends that may still be at work.
     pub(super) fn held_by_another(
         &self,
         me: u64,
         now: Timestamp,
         longest: Timestamp,
     ) -> Option<Timestamp> {
-        let lease = self.lease?;
-        let until = Timestamp::from_millis(lease.until);
-        (lease.holder != me && now < until && until <= longest).then_some(until)
+        let lease = self.held(now, longest)?;
+        (lease.holder != me).then_some(Timestamp::from_millis(lease.until))
     }
 
     /// Leaves a bell to be rung at the next news; `false` when it is there already or there is no room.
@@ -171,6 +181,8 @@ pub(super) struct Commons {
     own: BTreeMap<Topic, Record>,
     /// What tells this engine from the others.
     member: u64,
+    /// When this engine wrote its sources in last.
+    registered: Option<Timestamp>,
 }
 
 impl Commons {
@@ -180,6 +192,7 @@ impl Commons {
             process: None,
             own: BTreeMap::new(),
             member: 0,
+            registered: None,
         }
     }
 
@@ -189,6 +202,7 @@ impl Commons {
             process: Some(process),
             own: BTreeMap::new(),
             member,
+            registered: None,
         }
     }
 

@@ -1,0 +1,374 @@
+//! Which sources are in use in a process, so that what nobody names any more can be emptied.
+//!
+//! From the store nothing is ever removed, and nothing tells an engine that another one has ended. So every engine writes
+//! its sources into one register now and then, with the number of the round in which it does, and rounds go on by time.
+//! A source that nobody has written in for some rounds is taken out, and what the store has of it is overwritten by next
+//! to nothing. Rounds are counted, and not the time since: a clock that is set forward ends one of them and no more.
+//!
+//! An engine that names such a source later, or was only standing still, finds nothing in the store and fetches. What an
+//! engine has in its own memory stays there.
+
+use alloc::vec::Vec;
+
+use super::{ATTEMPTS, Commons, Record, TOPIC_BYTES, Topic};
+use crate::engine::source::LONGEST_LEASE;
+use crate::shared::{NO_NUMBER, SharedStore, StoreError, Stored};
+use crate::time::{Millis, Timestamp};
+
+/// How long a round is at least, and how often an engine writes its sources in.
+pub(in crate::engine) const ROUND: Millis = Millis::from_seconds(600);
+
+/// The round behind the last one with a source in which it is taken out: an hour has passed then at least.
+const ROUNDS_ABSENT: u32 = 7;
+
+/// The most sources that the register has. Those beyond are in use as well, and stay in the store.
+const MAX_TOPICS: usize = 2_048;
+
+/// The most sources that one visit takes out; the others are for the next one.
+const MAX_REMOVED: usize = 64;
+
+/// Where the register is.
+const KEY: &str = "nexus.register.1";
+
+/// What a record is overwritten by: one that says nothing.
+const EMPTY_RECORD: &[u8] = b"{}";
+
+/// A source, and the number of the round in which somebody wrote it in last.
+type Entry = (Topic, u32);
+
+/// The bytes of the number and the beginning of the round.
+const HEAD_BYTES: usize = 12;
+
+/// The bytes of an [`Entry`].
+const ENTRY_BYTES: usize = TOPIC_BYTES + 4;
+
+/// The sources of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Register {
+    round: u32,
+    /// When it began, in milliseconds since the epoch.
+    began: u64,
+    entries: Vec<Entry>,
+}
+
+impl Register {
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote; `None` for anything else.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (round, rest) = bytes.split_first_chunk()?;
+        let (began, rest) = rest.split_first_chunk()?;
+        let chunks = rest.chunks_exact(ENTRY_BYTES);
+        if !chunks.remainder().is_empty() || chunks.len() > MAX_TOPICS {
+            return None;
+        }
+        let entry = |chunk: &[u8]| {
+            let (topic, round) = chunk.split_first_chunk()?;
+            let round = round.first_chunk()?;
+            Some((Topic(*topic), u32::from_be_bytes(*round)))
+        };
+        Some(Self {
+            round: u32::from_be_bytes(*round),
+            began: u64::from_be_bytes(*began),
+            entries: chunks.map(entry).collect::<Option<_>>()?,
+        })
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let size = self.entries.len().saturating_mul(ENTRY_BYTES);
+        let mut bytes = Vec::with_capacity(size.saturating_add(HEAD_BYTES));
+        bytes.extend_from_slice(&self.round.to_be_bytes());
+        bytes.extend_from_slice(&self.began.to_be_bytes());
+        for (topic, round) in &self.entries {
+            bytes.extend_from_slice(&topic.0);
+            bytes.extend_from_slice(&round.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// Begins the next round if the one under way is over; one from before the clock was set back begins anew.
+    fn turn(&mut self, now: Timestamp) {
+        let began = Timestamp::from_millis(self.began);
+        if began.after(ROUND) <= now {
+            self.round = self.round.wrapping_add(1);
+            self.began = now.as_millis();
+        } else if now < began {
+            self.began = now.as_millis();
+        }
+    }
+
+    /// Writes these in.
+    fn enter(&mut self, topics: &[Topic]) {
+        for topic in topics {
+            let known = self.entries.iter_mut().find(|(known, _)| known == topic);
+            if let Some((_, round)) = known {
+                *round = self.round;
+            } else if self.entries.len() < MAX_TOPICS {
+                self.entries.push((*topic, self.round));
+            }
+        }
+    }
+
+    /// Takes out those whom nobody has written in for too long, but no more than `most`.
+    fn remove_absent(&mut self, most: usize) -> Vec<Topic> {
+        let current = self.round;
+        let mut removed = Vec::new();
+        self.entries.retain(|(topic, round)| {
+            let is_absent = current.wrapping_sub(*round) >= ROUNDS_ABSENT;
+            let is_kept = !is_absent || removed.len() >= most;
+            if !is_kept {
+                removed.push(*topic);
+            }
+            is_kept
+        });
+        removed
+    }
+}
+
+/// What the store had of a source before it was taken out of the register. What was written since is somebody's who
+/// has come back.
+struct Remains {
+    topic: Topic,
+    content: Option<Stored>,
+    record: Option<Stored>,
+}
+
+impl Commons {
+    /// Whether it is time to write the sources in.
+    pub(in crate::engine) fn is_register_due(&self, now: Timestamp) -> bool {
+        self.process.is_some()
+            && self
+                .registered
+                .is_none_or(|at| now < at || at.after(ROUND) <= now)
+    }
+
+    /// Writes the sources of this engine in, and empties what nobody names any more. Where the store fails, that has
+    /// time until the next round.
+    pub(in crate::engine) fn register(&mut self, topics: &[Topic], now: Timestamp) {
+        self.registered = Some(now);
+        if let Some(process) = &mut self.process {
+            // An engine that does not get at the store empties nothing.
+            let _ = visit(&mut **process, topics, now);
+        }
+    }
+}
+
+fn visit(
+    store: &mut (impl SharedStore + ?Sized),
+    topics: &[Topic],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for _ in 0..ATTEMPTS {
+        let stored = store.read(KEY)?;
+        let number = stored.as_ref().map_or(NO_NUMBER, |it| it.number);
+        let known = stored.and_then(|it| Register::parse(&it.value));
+        let mut register = known.clone().unwrap_or_default();
+        register.turn(now);
+        register.enter(topics);
+        let absent = register.remove_absent(MAX_REMOVED);
+        if known.as_ref() == Some(&register) {
+            return Ok(());
+        }
+        // Looked at before they are taken out: whoever comes back later than that has written something.
+        let mut remains = Vec::with_capacity(absent.len());
+        for topic in absent {
+            remains.push(Remains {
+                topic,
+                content: store.read(&topic.content_key())?,
+                record: store.read(&topic.record_key())?,
+            });
+        }
+        if store.swap(KEY, &register.to_bytes(), number)? {
+            return remains
+                .into_iter()
+                .try_for_each(|remains| empty(store, &remains, now));
+        }
+    }
+    Ok(())
+}
+
+/// Empties what is left of a source, unless somebody is at it.
+fn empty(
+    store: &mut (impl SharedStore + ?Sized),
+    remains: &Remains,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if let Some(record) = &remains.record {
+        let known = Record::parse(&record.value);
+        let is_in_use = known.is_some_and(|it| it.held(now, now.after(LONGEST_LEASE)).is_some());
+        let topic = remains.topic;
+        if is_in_use || !store.swap(&topic.record_key(), EMPTY_RECORD, record.number)? {
+            return Ok(());
+        }
+    }
+    if let Some(content) = remains.content.as_ref().filter(|it| !it.value.is_empty()) {
+        store.swap(&remains.topic.content_key(), b"", content.number)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+    use alloc::string::String;
+
+    use super::*;
+    use crate::engine::commons::Lease;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+    fn topic(number: u32) -> Topic {
+        Topic::of(&[&number.to_be_bytes()])
+    }
+
+    fn later(rounds: u64) -> Timestamp {
+        NOW.after(Millis(rounds * ROUND.0))
+    }
+
+    fn visit(register: &mut Register, topics: &[Topic], now: Timestamp) -> Vec<Topic> {
+        register.turn(now);
+        register.enter(topics);
+        register.remove_absent(MAX_REMOVED)
+    }
+
+    #[test]
+    fn a_register_is_read_as_it_was_written() {
+        let mut register = Register::default();
+        visit(&mut register, &[topic(1), topic(2)], NOW);
+        visit(&mut register, &[topic(2), topic(3)], later(1));
+        let bytes = register.to_bytes();
+        assert_eq!(bytes.len(), HEAD_BYTES + 3 * ENTRY_BYTES);
+        assert_eq!(Register::parse(&bytes), Some(register));
+        for wrong in [&bytes[..HEAD_BYTES - 1], &bytes[1..], b"", b"{}"] {
+            assert_eq!(Register::parse(wrong), None);
+        }
+        let too_long = std::vec![0; HEAD_BYTES + (MAX_TOPICS + 1) * ENTRY_BYTES];
+        assert_eq!(Register::parse(&too_long), None);
+    }
+
+    #[test]
+    fn what_nobody_writes_in_is_taken_out_after_an_hour_of_rounds() {
+        let mut register = Register::default();
+        visit(&mut register, &[topic(1)], NOW);
+        for round in 1..7 {
+            assert_eq!(visit(&mut register, &[topic(2)], later(round)), []);
+        }
+        assert_eq!(visit(&mut register, &[topic(2)], later(7)), [topic(1)]);
+        assert_eq!(visit(&mut register, &[topic(2)], later(8)), []);
+    }
+
+    #[test]
+    fn rounds_go_on_by_time_and_not_by_visits() {
+        let mut register = Register::default();
+        visit(&mut register, &[topic(1)], NOW);
+        for second in 0..3_600 {
+            let now = NOW.after(Millis::from_seconds(second));
+            assert_eq!(visit(&mut register, &[topic(2)], now), [], "{second}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_takes_nothing_out_that_is_in_use() {
+        let mut register = Register::default();
+        let mut now = NOW;
+        for step in 0..100_u64 {
+            for number in 0..3 {
+                assert_eq!(visit(&mut register, &[topic(number)], now), [], "{step}");
+            }
+            now = match step % 2 {
+                0 => now.after(Millis::from_seconds(86_400 * step)),
+                _ => NOW,
+            };
+        }
+        assert_eq!(register.entries.len(), 3);
+    }
+
+    #[test]
+    fn the_register_is_bounded_and_so_is_what_one_visit_takes_out() {
+        let many: Vec<_> = (0..3_000).map(topic).collect();
+        let mut register = Register::default();
+        visit(&mut register, &many, NOW);
+        assert_eq!(register.entries.len(), MAX_TOPICS);
+        for round in 1..7 {
+            visit(&mut register, &[], later(round));
+        }
+        let mut removed = 0;
+        while !register.entries.is_empty() {
+            let some = visit(&mut register, &[], later(7)).len();
+            assert!((1..=MAX_REMOVED).contains(&some));
+            removed += some;
+        }
+        assert_eq!(removed, MAX_TOPICS);
+    }
+
+    /// Values that are swapped by their number.
+    #[derive(Debug, Default)]
+    struct Values(BTreeMap<String, Stored>);
+
+    impl SharedStore for Values {
+        fn read(&mut self, key: &str) -> Result<Option<Stored>, StoreError> {
+            Ok(self.0.get(key).cloned())
+        }
+
+        fn swap(&mut self, key: &str, value: &[u8], number: u32) -> Result<bool, StoreError> {
+            let known = self.0.get(key).map_or(number, |it| it.number);
+            if known == number {
+                let value = value.to_vec();
+                let number = known.wrapping_add(1);
+                self.0.insert(key.into(), Stored { value, number });
+            }
+            Ok(known == number)
+        }
+    }
+
+    #[test]
+    fn what_somebody_is_at_is_not_emptied() {
+        let lease = |millis: i64| {
+            let until = NOW.as_millis().checked_add_signed(millis).unwrap();
+            Some(Lease { holder: 7, until })
+        };
+        for (lease, record_number, content_number, is_emptied, note) in [
+            (None, 1, 1, [true, true], "nobody is"),
+            (lease(-1), 1, 1, [true, true], "a lease that is over"),
+            (lease(1), 1, 1, [false, false], "somebody fetches"),
+            (lease(66_000), 1, 1, [false, false], "somebody fetches"),
+            (
+                lease(66_001),
+                1,
+                1,
+                [true, true],
+                "before the clock was set back",
+            ),
+            (None, 2, 1, [false, false], "the record was written since"),
+            (None, 1, 2, [true, false], "so was the content"),
+        ] {
+            let record = Record {
+                lease,
+                ..Record::default()
+            };
+            let stored = |value: &[u8], number| Stored {
+                value: value.to_vec(),
+                number,
+            };
+            let record = serde_json::to_vec(&record).unwrap();
+            let topic = topic(1);
+            let remains = Remains {
+                topic,
+                content: Some(stored(b"keys", 1)),
+                record: Some(stored(&record, 1)),
+            };
+            let mut store = Values::default();
+            let keys = [topic.record_key(), topic.content_key()];
+            let [record_key, content_key] = keys.clone();
+            store.0.insert(record_key, stored(&record, record_number));
+            store.0.insert(content_key, stored(b"keys", content_number));
+            empty(&mut store, &remains, NOW).unwrap();
+            let emptied = [EMPTY_RECORD, b""];
+            let found = [0, 1].map(|at: usize| store.0[&keys[at]].value == emptied[at]);
+            assert_eq!(found, is_emptied, "{note}");
+        }
+    }
+
+    #[test]
+    fn what_was_emptied_says_nothing() {
+        assert_eq!(Record::parse(EMPTY_RECORD), Some(Record::default()));
+    }
+}
