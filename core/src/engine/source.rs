@@ -532,11 +532,6 @@ impl Source {
         self.adopt(&record, commons, jitter, now)
     }
 
-    /// Whether it is the one that news are about.
-    pub(super) fn is_about(&self, topic: &[u8]) -> bool {
-        self.topic.is(topic)
-    }
-
     /// Looks at what is new. Whether requests that wait for the source are to be judged by what it has.
     pub(super) fn handle_news(
         &mut self,

@@ -18,6 +18,7 @@ use super::*;
 use crate::config;
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::string::ToString;
 use std::vec;
 
