@@ -33,7 +33,7 @@ pub(super) struct Use {
     pub(super) provider: ProviderIndex,
     /// One of these has to be in `aud`. Empty: `aud` is not checked.
     pub(super) audiences: Vec<String>,
-    /// The provider's and the rule's in one.
+    /// The provider's and the rule's in one, but for what became of the demands.
     pub(super) handling: Handling,
     /// What the claims of a genuine token have to be.
     pub(super) demands: Demands,
@@ -203,16 +203,17 @@ enum Standing {
 impl Plan {
     /// The plan for a rule, given the handling and audiences of each provider.
     pub(super) fn new(
-        auth: &JwtAuth,
+        auth: JwtAuth,
         providers: &[(Handling, Vec<String>)],
     ) -> Result<Self, PlanError> {
         let mut builder = Builder {
-            rule: &auth.handling,
+            rule: auth.handling,
+            has_one_provider: matches!(auth.requirement, Requirement::Provider { .. }),
             providers,
             uses: Vec::new(),
             is_exhaustive: false,
         };
-        let root = builder.node(&auth.requirement, false, 0)?;
+        let root = builder.node(auth.requirement, false, 0)?;
         let Builder {
             uses,
             is_exhaustive,
@@ -435,7 +436,9 @@ fn any_of(nodes: Vec<Node>) -> Node {
 }
 
 struct Builder<'b> {
-    rule: &'b Handling,
+    rule: Handling,
+    /// Whether nobody else needs the handling of the rule.
+    has_one_provider: bool,
     providers: &'b [(Handling, Vec<String>)],
     uses: Vec<Use>,
     is_exhaustive: bool,
@@ -444,7 +447,7 @@ struct Builder<'b> {
 impl Builder<'_> {
     fn node(
         &mut self,
-        requirement: &Requirement,
+        requirement: Requirement,
         tolerates_failure: bool,
         depth: usize,
     ) -> Result<Node, PlanError> {
@@ -454,7 +457,7 @@ impl Builder<'_> {
         let depth = depth.saturating_add(1);
         Ok(match requirement {
             Requirement::Provider { index, audiences } => {
-                self.provider(*index, audiences, tolerates_failure)?
+                self.provider(index, audiences, tolerates_failure)?
             }
             Requirement::AnyOf(parts) => any_of(self.nodes(parts, tolerates_failure, depth)?),
             Requirement::AllOf(parts) => {
@@ -462,11 +465,11 @@ impl Builder<'_> {
                 Node::AllOf(self.nodes(parts, tolerates_failure, depth)?)
             }
             Requirement::AllowMissing(inner) => {
-                Node::AllowMissing(Box::new(self.node(inner, tolerates_failure, depth)?))
+                Node::AllowMissing(Box::new(self.node(*inner, tolerates_failure, depth)?))
             }
             Requirement::AllowMissingOrFailed(inner) => {
                 // Its providers are asked, so that the service gets what they say.
-                self.node(inner, true, depth)?;
+                self.node(*inner, true, depth)?;
                 Node::Anything
             }
         })
@@ -474,7 +477,7 @@ impl Builder<'_> {
 
     fn nodes(
         &mut self,
-        parts: &[Requirement],
+        parts: Vec<Requirement>,
         tolerates_failure: bool,
         depth: usize,
     ) -> Result<Vec<Node>, PlanError> {
@@ -482,7 +485,7 @@ impl Builder<'_> {
             return Err(PlanError::Empty);
         }
         parts
-            .iter()
+            .into_iter()
             .map(|part| self.node(part, tolerates_failure, depth))
             .collect()
     }
@@ -490,7 +493,7 @@ impl Builder<'_> {
     fn provider(
         &mut self,
         index: u32,
-        audiences: &[String],
+        audiences: Vec<String>,
         tolerates_failure: bool,
     ) -> Result<Node, PlanError> {
         let provider = usize::try_from(index).map_err(|_| PlanError::UnknownProvider)?;
@@ -498,11 +501,15 @@ impl Builder<'_> {
             .providers
             .get(provider)
             .ok_or(PlanError::UnknownProvider)?;
-        let audiences = match audiences {
-            [] => own_audiences.clone(),
-            others => others.to_vec(),
+        let audiences = match audiences.is_empty() {
+            true => own_audiences.clone(),
+            false => audiences,
         };
-        let handling = handling.merged(self.rule);
+        let mut handling = match self.has_one_provider && handling.is_default() {
+            // A large configuration is made of such rules.
+            true => core::mem::take(&mut self.rule),
+            false => handling.merged(&self.rule),
+        };
         if !has_one_value_for_each_target(&handling) {
             return Err(PlanError::TwoValues);
         }
@@ -510,7 +517,7 @@ impl Builder<'_> {
         self.uses.push(Use {
             provider: ProviderIndex(provider),
             audiences,
-            demands: Demands::new(&handling).map_err(PlanError::Demand)?,
+            demands: Demands::take(&mut handling).map_err(PlanError::Demand)?,
             handling,
             tolerates_failure,
         });

@@ -573,13 +573,27 @@ fn forwarded(
 
 /// Whether no two values go to one place.
 pub(super) fn has_one_value_for_each_target(handling: &Handling) -> bool {
+    /// How many are compared with each other; more are looked up.
+    const MAX_COMPARED: usize = 8;
+    let is_same = |one: Option<&ForwardedClaim>, other: Option<&ForwardedClaim>| match (one, other)
+    {
+        (Some(one), Some(other)) => one.claim == other.claim && one.format == other.format,
+        _ => false,
+    };
+    if handling.forward_claims.len() < MAX_COMPARED {
+        return forwarded(handling)
+            .enumerate()
+            .all(|(at, (target, claim))| {
+                forwarded(handling)
+                    .take(at)
+                    .filter(|(other, _)| other.folds_alike(target))
+                    .all(|(_, twin)| is_same(twin, claim))
+            });
+    }
     let mut seen: BTreeMap<ForwardTarget, Option<&ForwardedClaim>> = BTreeMap::new();
     forwarded(handling).all(|(target, claim)| {
         let twin = seen.insert(target.folded(), claim);
-        twin.is_none_or(|twin| match (twin, claim) {
-            (Some(twin), Some(claim)) => twin.claim == claim.claim && twin.format == claim.format,
-            _ => false,
-        })
+        twin.is_none_or(|twin| is_same(twin, claim))
     })
 }
 
@@ -589,33 +603,34 @@ fn read_app(
     providers: &[Provider],
     sources: &[Source],
 ) -> Result<App, SetupError> {
-    let access = |auth: &Auth| {
-        let plan = read_plan(auth, handling, &app.slug)?;
+    let slug = app.slug;
+    let access = |auth: Auth| {
+        let plan = read_plan(auth, handling, &slug)?;
         Ok(plan.map_or(Access::Open, |plan| {
             Access::Tokens(plan.with_providers(providers, sources))
         }))
     };
     Ok(App {
-        access: access(&app.auth)?,
+        access: access(app.auth)?,
         bypass_cors_preflight: app.bypass_cors_preflight,
         routes: app
             .routes
-            .iter()
+            .into_iter()
             .map(|route| {
                 Ok(AppRoute {
-                    label: label(route),
-                    access: access(&route.auth)?,
+                    label: label(&route),
+                    access: access(route.auth)?,
                 })
             })
             .collect::<Result<_, _>>()?,
-        slug: app.slug,
+        slug,
         replies: app.replies,
     })
 }
 
 /// What a rule asks for; `None` when it is nothing.
 fn read_plan(
-    auth: &Auth,
+    auth: Auth,
     providers: &[(Handling, Vec<String>)],
     app: &str,
 ) -> Result<Option<Plan>, SetupError> {
@@ -623,7 +638,7 @@ fn read_plan(
         Auth::None => return Ok(None),
         Auth::Jwt(auth) => auth,
     };
-    Plan::new(auth, providers)
+    Plan::new(*auth, providers)
         .map(Some)
         .map_err(|error| SetupError::Inconsistent {
             place: app.into(),
