@@ -99,6 +99,21 @@ mod tests {
         assert!(!HeaderNames::new(Vec::new()).contains(b"x"));
     }
 
+    #[test]
+    fn among_ten_thousand_names_a_few_places_are_looked_at() {
+        let names = (0..10_000).map(|number| std::format!("x-team-{number}-user-id"));
+        let set = HeaderNames::new(names.map(|name| fold_header_name(&name)).collect());
+        let longest = (0..20_000)
+            .map(|number| {
+                let name = std::format!("X_Team_{number}_User_Id");
+                assert_eq!(set.contains(name.as_bytes()), number < 10_000);
+                let places = set.slots_for(name.as_bytes());
+                places.map_while(|slot| set.at(slot)).count()
+            })
+            .max();
+        assert!(longest < Some(64), "{longest:?}");
+    }
+
     proptest::proptest! {
         #[test]
         fn a_set_has_its_names_and_no_other(

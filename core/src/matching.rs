@@ -223,7 +223,7 @@ impl Matcher {
 fn longest_prefix(paths: &Paths, path: &[u8]) -> Option<AppIndex> {
     let (_, apps) = paths
         .prefixes_of(path)
-        .find(|(length, _)| matches!(path.get(*length..), Some([] | [b'/', ..])))?;
+        .find(|(length, _)| *length == 0 || matches!(path.get(*length..), Some([] | [b'/', ..])))?;
     apps.first().copied()
 }
 

@@ -184,6 +184,24 @@ mod tests {
         assert_eq!(asked(None), ["any", "any too"]);
     }
 
+    #[test]
+    fn of_a_thousand_providers_a_few_are_looked_at() {
+        let name = |number: usize| std::format!("https://{number}.example.com");
+        let all: Vec<Issuers> = (0..1_000)
+            .map(|number| Issuers::Exact(Vec::from([name(number)])))
+            .collect();
+        let by_issuer = ByIssuer::new(all.iter().enumerate());
+        for (iss, expected) in [(name(999), Some(999)), (name(1_000), None)] {
+            let looks = core::cell::Cell::new(0);
+            let found = by_issuer.in_order(Some(&iss), |index| {
+                looks.set(looks.get() + 1);
+                all.get(index)
+            });
+            assert_eq!(found, Vec::from_iter(expected));
+            assert!(looks.get() <= 14, "{} looks for {iss}", looks.get());
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn many_candidates_are_asked_as_if_each_was_looked_at(

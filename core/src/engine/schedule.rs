@@ -143,6 +143,24 @@ impl Sources {
         firsts.into_iter().flatten().map(|(at, _)| *at).min()
     }
 
+    /// Panics where the schedule is not what looking at every source gives.
+    #[cfg(test)]
+    pub(super) fn assert_consistent(&self) {
+        let (mut beginning, mut awaiting) = (BTreeSet::new(), BTreeSet::new());
+        for (index, source) in self.list.iter().enumerate() {
+            let at = source.next_event();
+            match source.is_due(at) {
+                true => beginning.insert((at, index)),
+                false => awaiting.insert((at, index)),
+            };
+            assert_eq!(source.is_overdue(at), !source.is_due(at));
+            let fetch = self.entries[index].fetch;
+            assert!(fetch.is_none_or(|id| self.fetches.get(&id) == Some(&SourceIndex(index))));
+        }
+        assert_eq!((&self.beginning, &self.awaiting), (&beginning, &awaiting));
+        assert!(self.fetches.len() <= self.list.len());
+    }
+
     fn queue(&mut self, entry: Entry) -> &mut BTreeSet<(Timestamp, usize)> {
         match entry.awaits {
             true => &mut self.awaiting,

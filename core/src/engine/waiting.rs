@@ -148,6 +148,25 @@ impl WaitingRequests {
         }
     }
 
+    /// Panics where what is found by source or by deadline is not what looking at every request gives.
+    #[cfg(test)]
+    pub(super) fn assert_consistent(&self) {
+        let (mut by_source, mut by_deadline) = (BTreeSet::new(), BTreeSet::new());
+        for (id, waiting) in &self.requests {
+            by_source.extend(waiting.wait.awaited.iter().map(|source| (*source, *id)));
+            match waiting.is_ready {
+                true => assert!(self.ready.contains(id)),
+                false => assert!(by_deadline.insert((waiting.wait.deadline, *id))),
+            }
+        }
+        assert_eq!(
+            (&self.by_source, &self.by_deadline),
+            (&by_source, &by_deadline)
+        );
+        let sizes = self.requests.values().map(|it| it.request.size());
+        assert_eq!(self.bytes, sizes.sum::<usize>());
+    }
+
     #[cfg(test)]
     pub(super) fn contains_key(&self, id: &RequestId) -> bool {
         self.requests.contains_key(id)

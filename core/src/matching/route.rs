@@ -329,6 +329,38 @@ mod tests {
         (path, method).prop_map(|((path, kind), method)| route((path, kind, method)))
     }
 
+    #[test]
+    fn of_ten_thousand_routes_a_few_are_looked_at() {
+        use PathKind::{Below, Exact, Prefix, Regex};
+        let kinds = [Exact, Below, Prefix, Regex];
+        let routes: Vec<Route> = (0..10_000)
+            .map(|number: usize| {
+                let kind = kinds[number % 4];
+                let path = match kind {
+                    Regex => std::format!("/items/{number}/[0-9]+"),
+                    _ => std::format!("/items/{number}/x"),
+                };
+                route((path, kind, Some("GET")))
+            })
+            .collect();
+        let list = ordered(&routes, RouteOrder::MostSpecific).unwrap();
+        let by_path = ByPath::new(&list);
+        let looked_at = |path: &[u8]| {
+            let candidates = by_path.candidates(path);
+            let found = candidates.iter().map(|at| list[*at].index.0);
+            found.collect::<Vec<_>>()
+        };
+        assert_eq!(looked_at(b"/items/9997/x"), [9997]);
+        assert_eq!(looked_at(b"/items/9998/xyz"), [9998]);
+        assert_eq!(looked_at(b"/items/9999/17"), [9999]);
+        assert_eq!(looked_at(b"/items/9999/"), [9999]);
+        for nothing in [&b"/items"[..], b"/items/", b"/items/10000/x", b"", b"/zzz"] {
+            assert_eq!(looked_at(nothing), [0; 0]);
+        }
+        // Nobody can say which expressions match what is no text.
+        assert_eq!(looked_at(b"/\xff").len(), 2_500);
+    }
+
     proptest! {
         #[test]
         fn a_route_that_is_looked_up_is_the_one_that_is_found_by_looking_at_all(
