@@ -7,6 +7,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::json::{self, MAX_DEPTH};
@@ -14,8 +16,8 @@ use crate::json::{self, MAX_DEPTH};
 /// The way to a claim: the name of a top-level claim, and then those of members, each inside of the one before.
 ///
 /// Its form in JSON is a string where it is one name, else an array of strings.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "Written")]
 pub struct ClaimPath(
     // INVARIANT: 1 to `MAX_STEPS` names.
     Vec<String>,
@@ -95,21 +97,34 @@ impl fmt::Display for ClaimPath {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 enum Written {
     Name(String),
     Names(Vec<String>),
 }
 
-impl TryFrom<Written> for ClaimPath {
-    type Error = StepsError;
+// What stands there is not read into a buffer to find out which of the two it is.
+impl<'de> Deserialize<'de> for ClaimPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Path;
+        impl<'de> Visitor<'de> for Path {
+            type Value = ClaimPath;
 
-    fn try_from(written: Written) -> Result<Self, StepsError> {
-        match written {
-            Written::Name(name) => Ok(Self::top(name)),
-            Written::Names(names) => Self::new(names),
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a claim, or a list of names")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<ClaimPath, E> {
+                Ok(ClaimPath::top(name))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<ClaimPath, A::Error> {
+                let names = Vec::deserialize(SeqAccessDeserializer::new(names))?;
+                ClaimPath::new(names).map_err(de::Error::custom)
+            }
         }
+        deserializer.deserialize_any(Path)
     }
 }
 

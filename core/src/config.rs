@@ -13,6 +13,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 pub use possession::{Binding, DEFAULT_DPOP_MAX_AGE_SECS, Possession};
@@ -22,7 +24,7 @@ pub use replies::{Redirect, Replies, ReplyFormat, ReplyHeader, StatusReply};
 use crate::claim_path::ClaimPath;
 use crate::issuer_pattern::IssuerPattern;
 use crate::jose::Algorithm;
-use crate::request::fold_header_name;
+use crate::request::{fold_header_name, folds_alike};
 use crate::revocation::RevokedBy;
 use crate::scalar::Scalar;
 
@@ -191,7 +193,7 @@ pub struct Handling {
 }
 
 impl Handling {
-    fn is_default(&self) -> bool {
+    pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
@@ -230,7 +232,7 @@ pub enum Profile {
 }
 
 /// A claim that a token must have, with a value other than `null`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum RequiredClaim {
     /// Whatever it is.
@@ -245,6 +247,35 @@ impl RequiredClaim {
         match self {
             Self::Present(claim) | Self::Condition(ClaimCondition { claim, .. }) => claim,
         }
+    }
+}
+
+// Whatever is not a condition is a path: what stands there is not read into a buffer to find that out.
+impl<'de> Deserialize<'de> for RequiredClaim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Required;
+        impl<'de> Visitor<'de> for Required {
+            type Value = RequiredClaim;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a claim, or a claim and what it has to be")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<RequiredClaim, E> {
+                Ok(RequiredClaim::Present(ClaimPath::top(name)))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<RequiredClaim, A::Error> {
+                ClaimPath::deserialize(SeqAccessDeserializer::new(names))
+                    .map(RequiredClaim::Present)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<RequiredClaim, A::Error> {
+                ClaimCondition::deserialize(MapAccessDeserializer::new(members))
+                    .map(RequiredClaim::Condition)
+            }
+        }
+        deserializer.deserialize_any(Required)
     }
 }
 
@@ -714,6 +745,15 @@ pub enum ForwardTarget {
 }
 
 impl ForwardTarget {
+    /// Whether services may take the names for each other: whether both are the same when [`folded`](Self::folded).
+    pub(crate) fn folds_alike(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Header(name), Self::Header(other)) => folds_alike(name.as_bytes(), other),
+            (Self::FilterState(key), Self::FilterState(other)) => key == other,
+            _ => false,
+        }
+    }
+
     /// The same for names that a service may take for each other.
     pub fn folded(&self) -> Self {
         match self {

@@ -39,6 +39,7 @@ pub mod claim_path;
 pub mod config;
 pub mod discovery;
 pub mod engine;
+mod header_names;
 pub mod issuer_pattern;
 pub mod jose;
 pub mod json;

@@ -10,8 +10,10 @@
 //! readings lead to different rules, no rule is chosen.
 
 mod condition;
+mod prefix_table;
 mod route;
 
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,7 +24,8 @@ use crate::path::{NormalPath, PathError};
 use crate::regex::RegexError;
 use crate::request::Request;
 use crate::text_match::TextMatchError;
-use route::{Belongs, RoutePattern};
+use prefix_table::PrefixTable;
+use route::Routes;
 
 /// An index into the apps of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,21 +103,18 @@ pub struct Matcher {
     apps: Vec<AppRoutes>,
 }
 
-/// The apps of one host pattern.
-#[derive(Debug, Default)]
-struct Paths {
-    by_prefix: BTreeMap<Vec<u8>, AppIndex>,
-    /// The number of segments of the longest prefix.
-    depth: usize,
-}
+/// The apps of one host pattern, by their path prefix.
+type Paths = PrefixTable<AppIndex>;
 
 #[derive(Debug)]
 struct AppRoutes {
     /// Length of the app's path prefix; 0 for `/`.
     prefix: usize,
-    /// Most specific first.
-    routes: Vec<RoutePattern>,
+    routes: Routes,
 }
+
+/// The apps of one host pattern, as they are found in the configuration.
+type Found = Vec<(Vec<u8>, AppIndex)>;
 
 impl Matcher {
     /// Orders the apps of a configuration. Where two apps have the same host pattern and path, which
@@ -123,25 +123,40 @@ impl Matcher {
     /// # Errors
     /// Returns the index of an app that cannot be matched, and why.
     pub fn new(apps: &[App]) -> Result<Self, (AppIndex, MatcherError)> {
-        let mut matcher = Self::default();
+        let mut matcher = Self {
+            apps: Vec::with_capacity(apps.len()),
+            ..Self::default()
+        };
+        let mut exact: BTreeMap<&str, Found> = BTreeMap::new();
+        let mut wildcard: BTreeMap<&str, Found> = BTreeMap::new();
+        let mut any = Found::new();
         for (index, app) in apps.iter().enumerate() {
             let index = AppIndex(index);
             let prefix = decoded(&app.path);
             for host in &app.hosts {
                 let paths = match host.strip_prefix('*') {
-                    None => matcher.exact.entry(host.clone()).or_default(),
-                    Some("") => &mut matcher.any,
-                    Some(suffix) => matcher.wildcard.entry(suffix.into()).or_default(),
+                    None => exact.entry(host).or_default(),
+                    Some("") => &mut any,
+                    Some(suffix) => wildcard.entry(suffix).or_default(),
                 };
-                paths.insert(&prefix, index);
+                paths.push((prefix.clone(), index));
             }
             let routes =
-                route::ordered(&app.routes, app.route_order).map_err(|error| (index, error))?;
+                Routes::new(&app.routes, app.route_order).map_err(|error| (index, error))?;
             matcher.apps.push(AppRoutes {
                 prefix: prefix.len(),
                 routes,
             });
         }
+        let tables = |found: BTreeMap<&str, Found>| {
+            let found = found.into_iter();
+            found
+                .map(|(host, paths)| (host.into(), Paths::new(paths)))
+                .collect()
+        };
+        matcher.exact = tables(exact);
+        matcher.wildcard = tables(wildcard);
+        matcher.any = Paths::new(any);
         Ok(matcher)
     }
 
@@ -179,26 +194,14 @@ impl Matcher {
     ) -> Result<Option<Rule>, MatchError> {
         let found = self
             .hosts(host)
-            .find_map(|paths| paths.longest_prefix(path))
+            .find_map(|paths| longest_prefix(paths, path))
             .and_then(|app| Some((app, self.apps.get(app.0)?)));
-        let Some((app, routes)) = found else {
+        let Some((app, AppRoutes { prefix, routes })) = found else {
             return Ok(None);
         };
-        let below = path.get(routes.prefix..).unwrap_or_default();
-        // Every route before the one that matches was ruled out, or else there are two rules that may be meant.
-        for route in &routes.routes {
-            match route.belongs(app, below, sought) {
-                Belongs::No => {}
-                Belongs::Open(error) => return Err(error),
-                Belongs::Yes => {
-                    return Ok(Some(Rule {
-                        app,
-                        route: Some(route.index),
-                    }));
-                }
-            }
-        }
-        Ok(Some(Rule { app, route: None }))
+        let below = path.get(*prefix..).unwrap_or_default();
+        let route = routes.find(app, below, sought)?;
+        Ok(Some(Rule { app, route }))
     }
 
     /// The apps whose host pattern matches, the most specific pattern first.
@@ -216,31 +219,12 @@ impl Matcher {
     }
 }
 
-impl Paths {
-    fn insert(&mut self, prefix: &[u8], app: AppIndex) {
-        self.depth = self.depth.max(segment_ends(prefix).count());
-        self.by_prefix.entry(prefix.to_vec()).or_insert(app);
-    }
-
-    fn longest_prefix(&self, path: &[u8]) -> Option<AppIndex> {
-        // Ends of the prefixes that can match, longest last; the root prefix is empty.
-        let ends = segment_ends(path).take(self.depth);
-        core::iter::once(0)
-            .chain(ends)
-            .filter_map(|end| self.by_prefix.get(path.get(..end)?))
-            .last()
-            .copied()
-    }
-}
-
-/// The offsets behind each segment of a path that starts with `/`.
-fn segment_ends(path: &[u8]) -> impl Iterator<Item = usize> {
-    path.iter()
-        .enumerate()
-        .skip(1)
-        .filter(|(_, byte)| **byte == b'/')
-        .map(|(at, _)| at)
-        .chain(Some(path.len()).filter(|length| *length > 1))
+/// The app with the longest prefix of a path, on segment boundaries.
+fn longest_prefix(paths: &Paths, path: &[u8]) -> Option<AppIndex> {
+    let (_, apps) = paths
+        .prefixes_of(path)
+        .find(|(length, _)| *length == 0 || matches!(path.get(*length..), Some([] | [b'/', ..])))?;
+    apps.first().copied()
 }
 
 /// A path of the configuration as requests are matched against it: decoded, without a slash at the end.
@@ -265,13 +249,13 @@ fn query(target: &[u8]) -> &[u8] {
 ///
 /// What a proxy might route in another way than this is refused: user information, a second port, the dot
 /// of the root.
-pub(crate) fn hostname(authority: &[u8]) -> Option<String> {
-    let text = core::str::from_utf8(authority).ok()?.to_ascii_lowercase();
+pub(crate) fn hostname(authority: &[u8]) -> Option<Cow<'_, str>> {
+    let text = core::str::from_utf8(authority).ok()?;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let is_address = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     let (host, port, is_host) = match text.strip_prefix('[') {
         None => {
-            let (host, port) = text.split_once(':').unwrap_or((&text, ""));
+            let (host, port) = text.split_once(':').unwrap_or((text, ""));
             let dots_are_inside = !host.ends_with('.') && !host.starts_with('.');
             (host, port, dots_are_inside && host.bytes().all(is_name))
         }
@@ -285,7 +269,12 @@ pub(crate) fn hostname(authority: &[u8]) -> Option<String> {
         }
     };
     let is_valid = is_host && !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    is_valid.then(|| host.into())
+    let is_lower = || !host.bytes().any(|byte| byte.is_ascii_uppercase());
+    match is_valid {
+        true if is_lower() => Some(Cow::Borrowed(host)),
+        true => Some(Cow::Owned(host.to_ascii_lowercase())),
+        false => None,
+    }
 }
 
 #[cfg(test)]

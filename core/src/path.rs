@@ -4,16 +4,17 @@
 //! are matched against one normal form (RFC 3986 §6.2.2 and duplicate slashes), and what could be
 //! read in a way that no normal form settles is refused.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
 
 /// A path in normal form: starts with `/`, no dot segment, no empty segment but the last, unreserved
 /// characters unencoded, the remaining escapes in upper case, no query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NormalPath {
-    bytes: Vec<u8>,
+pub struct NormalPath<'t> {
+    bytes: Cow<'t, [u8]>,
     differs: bool,
-    decoded: Vec<u8>,
+    decoded: Cow<'t, [u8]>,
     other_readings: Vec<Vec<u8>>,
 }
 
@@ -53,12 +54,12 @@ impl fmt::Display for PathError {
     }
 }
 
-impl NormalPath {
+impl<'t> NormalPath<'t> {
     /// The normal form of the path in `target`, which may have a query.
     ///
     /// # Errors
     /// Returns why `target` has no normal form.
-    pub fn parse(target: &[u8]) -> Result<Self, PathError> {
+    pub fn parse(target: &'t [u8]) -> Result<Self, PathError> {
         let path = target
             .split(|byte| *byte == b'?')
             .next()
@@ -66,14 +67,22 @@ impl NormalPath {
         if path.first() != Some(&b'/') {
             return Err(PathError::NotAbsolute);
         }
+        if is_plain(path) {
+            return Ok(Self {
+                bytes: Cow::Borrowed(path),
+                differs: false,
+                decoded: Cow::Borrowed(path),
+                other_readings: Vec::new(),
+            });
+        }
         let bytes = resolve(&decode_unreserved(path)?, true);
         refuse_dots_with_parameters(&decode(path, |_| true))?;
         let decoded = decode(&bytes, |_| true);
         let other_readings = other_readings(path, &decoded);
         Ok(Self {
             differs: bytes != path,
-            bytes,
-            decoded,
+            bytes: Cow::Owned(bytes),
+            decoded: Cow::Owned(decoded),
             other_readings,
         })
     }
@@ -98,6 +107,21 @@ impl NormalPath {
     pub fn other_readings(&self) -> &[Vec<u8>] {
         &self.other_readings
     }
+}
+
+/// Whether a path that starts with `/` has nothing in it that any of the steps to its normal form, or any other reading,
+/// would change or refuse. Most have not.
+fn is_plain(path: &[u8]) -> bool {
+    let mut before = 0;
+    path.iter().all(|byte| {
+        let is_plain = match byte {
+            0..=b' ' | 0x7f | b'\\' | b'#' | b'%' | b';' => false,
+            b'/' | b'.' => before != b'/',
+            _ => true,
+        };
+        before = *byte;
+        is_plain
+    })
 }
 
 /// How services that do not do what RFC 3986 says may read `path`, where that is not `usual`.
@@ -403,5 +427,33 @@ mod tests {
         assert_eq!(decoded("/v1/users%3Apurge"), b"/v1/users:purge");
         assert_eq!(decoded("/caf%c3%a9"), "/café".as_bytes());
         assert_eq!(decoded("/a%2541"), b"/a%41");
+    }
+
+    proptest::proptest! {
+        /// What makes a plain path quick to read changes nothing about it.
+        #[test]
+        fn a_plain_path_is_its_own_normal_form(
+            parts in proptest::collection::vec(
+                proptest::sample::select(std::vec!["/", "a", ".", "..", ";", "%", "%2e", "%61", "\\", "#", " ", "\u{e9}", "~"]),
+                0..8,
+            ),
+        ) {
+            let path = std::format!("/{}", parts.concat());
+            let path = path.as_bytes();
+            let long_way = decode_unreserved(path).and_then(|decoded| {
+                refuse_dots_with_parameters(&decode(path, |_| true))?;
+                Ok(resolve(&decoded, true))
+            });
+            match NormalPath::parse(path) {
+                Ok(normal) => {
+                    let decoded = decode(normal.as_bytes(), |_| true);
+                    proptest::prop_assert_eq!(Ok(normal.as_bytes().to_vec()), long_way);
+                    proptest::prop_assert_eq!(normal.decoded(), &decoded);
+                    proptest::prop_assert_eq!(normal.other_readings(), other_readings(path, &decoded));
+                    proptest::prop_assert_eq!(normal.differs_from_request(), normal.as_bytes() != path);
+                }
+                Err(error) => proptest::prop_assert_eq!(Err(error), long_way),
+            }
+        }
     }
 }

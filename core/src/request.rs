@@ -84,17 +84,11 @@ impl<'r> Request<'r> {
             .fold(0, usize::saturating_add)
     }
 
-    /// The names, as the request spells them, that a service might take for one of `protected`:
-    /// see [`fold_header_name`]. Each spelling once.
-    ///
-    /// `protected` has to be folded by [`fold_header_name`].
-    pub fn spellings_of(&self, protected: impl Fn(&[u8]) -> bool) -> Vec<&'r [u8]> {
+    /// The names for which `wanted` holds, as the request spells them. Each spelling once.
+    pub fn spellings_of(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<&'r [u8]> {
         let mut found: Vec<&'r [u8]> = Vec::new();
-        let mut folded = Vec::new();
         for (name, _) in self.headers() {
-            folded.clear();
-            folded.extend(name.iter().map(|byte| fold_header_byte(*byte)));
-            if protected(&folded) && !found.contains(&name) {
+            if wanted(name) && !found.contains(&name) {
                 found.push(name);
             }
         }
@@ -159,7 +153,7 @@ pub fn fold_header_name(name: &str) -> Vec<u8> {
 }
 
 /// Whether two header names fold to the same: see [`fold_header_name`].
-fn folds_alike(name: &[u8], other: &str) -> bool {
+pub(crate) fn folds_alike(name: &[u8], other: &str) -> bool {
     name.len() == other.len()
         && name
             .iter()
@@ -167,7 +161,7 @@ fn folds_alike(name: &[u8], other: &str) -> bool {
             .all(|(byte, other)| fold_header_byte(*byte) == fold_header_byte(other))
 }
 
-const fn fold_header_byte(byte: u8) -> u8 {
+pub(crate) const fn fold_header_byte(byte: u8) -> u8 {
     match byte {
         b':' => b':',
         other if other.is_ascii_alphanumeric() => other.to_ascii_lowercase(),

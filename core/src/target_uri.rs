@@ -57,7 +57,7 @@ impl TargetUri {
     }
 
     fn new(scheme: Scheme, authority: &[u8], path: &[u8]) -> Option<Self> {
-        let host = hostname(authority)?;
+        let host = hostname(authority)?.into_owned();
         let port = match port(authority) {
             b"" => scheme.default_port(),
             digits => core::str::from_utf8(digits).ok()?.parse().ok()?,

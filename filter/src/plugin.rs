@@ -80,6 +80,8 @@ impl Plugin {
         }
         let nanos = host::now_nanos().map_err(ConfigureError::Host)?;
         let config = Config::parse(&json).map_err(ConfigureError::Setup)?;
+        // The memory of a VM never gets less: a large configuration makes room before more is built from it.
+        drop(json);
         let seed = host::random().unwrap_or_else(|| u128::from(nanos).to_be_bytes());
         let [a, b, c, d, e, f, g, h, ..] = seed;
         let member = u64::from_be_bytes([a, b, c, d, e, f, g, h]);

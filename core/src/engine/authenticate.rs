@@ -15,6 +15,7 @@ use super::issuer::in_order;
 use super::mutate::{Identity, identity};
 use super::possession::Presented;
 use super::requirement::{Examination, Place, Plan, Use, UseIndex};
+use super::schedule::Sources;
 use super::source::{Availability, Source};
 use super::token_cache::{Fingerprint, Remembered, TokenCache};
 use super::{Provider, SourceIndex};
@@ -54,7 +55,7 @@ enum Asked {
 /// Everything that tokens are judged by.
 pub(super) struct Bench<'e> {
     pub(super) providers: &'e [Provider],
-    pub(super) sources: &'e mut [Source],
+    pub(super) sources: &'e mut Sources,
     /// The tokens that were verified before.
     pub(super) cache: Option<&'e mut TokenCache>,
     /// Who checks signatures instead of the module.
@@ -243,12 +244,19 @@ impl Bench<'_> {
 
     /// The providers whose token it may be, as far as its issuer tells.
     fn candidates(&self, place: &Place, issuer: Option<&str>) -> Vec<UseIndex> {
-        let issuers = |index: &UseIndex| {
-            let part = self.plan.get(*index)?;
+        let issuers = |index: UseIndex| {
+            let part = self.plan.get(index)?;
             let provider = self.providers.get(part.provider.0)?;
-            Some((*index, &provider.issuers))
+            Some(&provider.issuers)
         };
-        in_order(place.uses.iter().filter_map(issuers), issuer)
+        if let Some(by_issuer) = &place.by_issuer {
+            return by_issuer.in_order(issuer, issuers);
+        }
+        let candidates = place.uses.iter();
+        in_order(
+            candidates.filter_map(|index| Some((*index, issuers(*index)?))),
+            issuer,
+        )
     }
 
     fn judge(
@@ -345,7 +353,7 @@ impl Bench<'_> {
 
     /// Asks a source for a key that nobody knows, which a request does once for each.
     fn ask(&mut self, index: SourceIndex) -> Asked {
-        let Some(source) = self.sources.get_mut(index.0) else {
+        let Some(source) = self.sources.get(index.0) else {
             return Asked::Missing(Denial::Internal);
         };
         match source.keys(self.now, self.deadline) {
@@ -359,7 +367,8 @@ impl Bench<'_> {
             Availability::Ready(_) if self.outstanding.contains(&index) => {}
             Availability::Ready(_) => {
                 let may_refetch = self.deadline > self.now && !self.refetched.contains(&index);
-                if !may_refetch || !source.refetch(self.now) {
+                let mut refetch = || self.sources.change(index, |it| it.refetch(self.now));
+                if !may_refetch || refetch() != Some(true) {
                     return Asked::Answered;
                 }
                 self.refetched.push(index);

@@ -8,6 +8,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem::take;
 
 use super::decision::{Denial, evidence};
 use crate::config::{self, ClaimCondition, ClaimTest, Profile, RequiredClaim};
@@ -157,19 +158,20 @@ struct Demand {
 }
 
 impl Demands {
-    /// The demands of a provider and a rule together.
+    /// The demands of a provider and a rule together, taken out of their handling.
     ///
     /// # Errors
     /// Returns what in the configuration cannot be used.
-    pub(super) fn new(handling: &config::Handling) -> Result<Self, &'static str> {
+    pub(super) fn take(handling: &mut config::Handling) -> Result<Self, &'static str> {
         if handling.any_scope.iter().any(Vec::is_empty) {
             return Err("asks for one of no scopes");
         }
-        let claims = handling.required_claims.iter().map(Demand::new);
+        let claims = take(&mut handling.required_claims);
+        let claims = claims.into_iter().map(Demand::new);
         Ok(Self {
             claims: claims.collect::<Result<_, _>>()?,
-            scopes: handling.required_scopes.clone(),
-            any_scopes: handling.any_scope.clone(),
+            scopes: take(&mut handling.required_scopes),
+            any_scopes: take(&mut handling.any_scope),
         })
     }
 
@@ -205,8 +207,8 @@ impl Demands {
 }
 
 impl Demand {
-    fn new(required: &RequiredClaim) -> Result<Self, &'static str> {
-        let matcher = match required {
+    fn new(required: RequiredClaim) -> Result<Self, &'static str> {
+        let matcher = match &required {
             RequiredClaim::Condition(ClaimCondition {
                 test: ClaimTest::Matches(text),
                 ..
@@ -215,10 +217,7 @@ impl Demand {
             ),
             _ => None,
         };
-        Ok(Self {
-            required: required.clone(),
-            matcher,
-        })
+        Ok(Self { required, matcher })
     }
 
     fn check(&self, claims: &Claims<'_>) -> Result<(), Denial> {

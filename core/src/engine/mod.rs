@@ -31,12 +31,14 @@ mod prospect;
 mod removal;
 mod reply;
 mod requirement;
+mod schedule;
 mod setup;
 mod source;
 mod token_cache;
+mod waiting;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -58,17 +60,20 @@ pub(crate) use parameters::names_fold_alike;
 use possession::{PROOF_HEADER, Possession};
 pub use prospect::Prospect;
 use requirement::{Examination, Granted, Plan};
+use schedule::Sources;
 pub use setup::SetupError;
+use source::Start;
 pub use source::{LONGEST_RETRY_AFTER, MAX_AGE_BOUNDS_SECS};
-use source::{Source, Start};
 pub use token_cache::BYTES_FOR_EACH_TOKEN;
 use token_cache::TokenCache;
+use waiting::{Wait, Waiting, WaitingRequests};
 
-use crate::config::{Binding, Config, Enforcement, SignatureVerification, TokenSource};
+use crate::config::{Config, Enforcement, SignatureVerification, TokenSource};
+use crate::header_names::HeaderNames;
 use crate::jose::{Algorithm, JwkSet, SignatureVerifier, TriedVerifier};
 use crate::matching::{MatchError, Matcher, Rule};
 use crate::replay::{ReplayMemory, Use};
-use crate::request::{OwnedRequest, Request};
+use crate::request::{OwnedRequest, Request, folds_alike};
 use crate::revocation::RevocationList;
 use crate::shared::Process;
 use crate::time::{Millis, Timestamp};
@@ -86,7 +91,7 @@ const MAX_EVENTS: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u32);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct SourceIndex(usize);
 
 /// An issuer with its keys read.
@@ -257,30 +262,6 @@ impl fmt::Display for Event {
     }
 }
 
-/// A request that waits for sources.
-#[derive(Debug)]
-struct Waiting {
-    request: OwnedRequest,
-    rule: Rule,
-    wait: Wait,
-    /// Whether it is among those to be judged again.
-    is_ready: bool,
-}
-
-/// How long a request waits, and for what.
-#[derive(Debug)]
-struct Wait {
-    deadline: Timestamp,
-    /// How far away that may be.
-    longest: Millis,
-    /// The sources whose answers it waits for.
-    awaited: Vec<SourceIndex>,
-    /// The sources that it had fetched anew because of an unknown `kid`, which it may do once for each.
-    refetched: Vec<SourceIndex>,
-    /// Whether it has waited at all.
-    waited: bool,
-}
-
 /// The engine. It owns its state and nothing else: no clock, no connection.
 #[derive(Debug)]
 pub struct Engine {
@@ -292,14 +273,13 @@ pub struct Engine {
     token_parameters: Vec<String>,
     apps: Vec<App>,
     providers: Vec<Provider>,
-    sources: Vec<Source>,
-    /// The headers that carry claims anywhere, folded (see [`crate::request::fold_header_name`]) and sorted.
-    protected: Vec<Vec<u8>>,
+    /// Whether any provider looks at the client's certificate.
+    asks_certificate: bool,
+    sources: Sources,
+    /// The headers that carry claims anywhere.
+    protected: HeaderNames,
     filter_state_keys: Vec<String>,
-    waiting: BTreeMap<RequestId, Waiting>,
-    waiting_bytes: usize,
-    /// Requests that waited and are to be judged again, first come first served.
-    ready: VecDeque<RequestId>,
+    waiting: WaitingRequests,
     events: VecDeque<Event>,
     /// The tokens that were verified, where they are remembered.
     token_cache: Option<TokenCache>,
@@ -374,26 +354,22 @@ impl Engine {
     #[must_use]
     pub fn with_process(mut self, process: Box<dyn Process>, member: u64) -> Self {
         self.commons = Commons::of(process, member);
-        for (index, source) in self.sources.iter_mut().enumerate() {
-            source.rename(self.commons.holder(index));
-        }
+        let commons = &self.commons;
+        self.sources
+            .change_all(|index, source| source.rename(commons.holder(index.0)));
         self
     }
 
     /// Whether the decision about a request depends on the client's certificate, which it then has to have
     /// ([`Request::with_certificate`]). Otherwise nobody needs to ask the proxy for it.
     pub fn needs_certificate(&self, request: &Request<'_>) -> bool {
-        let asks = |provider: &Provider| provider.possession.mtls != Binding::Off;
         // Mostly no provider at all asks, and the rule does not have to be found for that.
-        if !self.providers.iter().any(asks) {
+        if !self.asks_certificate {
             return false;
         }
         let rule = self.match_rule(request).ok().flatten();
         match rule.and_then(|rule| access_of(&self.apps, rule)) {
-            Some(Access::Tokens(plan)) => plan
-                .providers()
-                .filter_map(|index| self.providers.get(index.0))
-                .any(asks),
+            Some(Access::Tokens(plan)) => plan.traits.asks_certificate,
             _ => false,
         }
     }
@@ -416,9 +392,7 @@ impl Engine {
         };
         let longest = match access_of(&self.apps, rule) {
             None => return Some(Decision::denied(Some(rule), Denial::Internal)),
-            Some(Access::Tokens(plan)) if !self.bypasses(rule, request) => {
-                longest_wait(plan, &self.providers, &self.sources)
-            }
+            Some(Access::Tokens(plan)) if !self.bypasses(rule, request) => plan.traits.longest_wait,
             Some(_) => {
                 let edits = self.stripped(request);
                 return Some(Decision::of(Some(rule), Outcome::Allow(edits)));
@@ -434,54 +408,32 @@ impl Engine {
         match self.judge(request, rule, wait, now) {
             Ok(decision) => Some(decision),
             Err(wait) => {
-                let request = OwnedRequest::of(request);
-                self.keep(
-                    id,
-                    Waiting {
-                        request,
-                        rule,
-                        wait,
-                        is_ready: false,
-                    },
-                )
+                self.keep(id, OwnedRequest::of(request), rule, wait);
+                None
             }
         }
     }
 
     /// Forgets a request that is gone.
     pub fn handle_cancelled(&mut self, id: RequestId) {
-        if let Some(waiting) = self.waiting.remove(&id) {
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.request.size());
-        }
+        self.waiting.remove(id);
     }
 
     /// Takes the answer of a fetch. An answer that nobody waits for is ignored.
     pub fn handle_answer(&mut self, id: FetchId, answer: FetchAnswer<'_>, now: Timestamp) {
         self.handle_clock(now);
-        let Some(at) = self.sources.iter().position(|source| source.awaits(id)) else {
-            return;
-        };
-        self.settle(SourceIndex(at), answer, now);
+        if let Some(index) = self.sources.awaiting(id) {
+            self.settle(index, answer, now);
+        }
     }
 
     /// Does what is due: gives up fetches without answer and requests that waited too long.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.handle_clock(now);
-        for at in 0..self.sources.len() {
-            if self
-                .sources
-                .get(at)
-                .is_some_and(|source| source.is_overdue(now))
-            {
-                self.settle(SourceIndex(at), FetchAnswer::NoResponse, now);
-            }
+        for index in self.sources.overdue(now) {
+            self.settle(index, FetchAnswer::NoResponse, now);
         }
-        for (id, waiting) in &mut self.waiting {
-            if waiting.wait.deadline <= now && !waiting.is_ready {
-                waiting.is_ready = true;
-                self.ready.push_back(*id);
-            }
-        }
+        self.waiting.wake_overdue(now);
     }
 
     /// Notices a clock that was set back: nothing is fresh for longer because of that, and nobody waits for longer
@@ -492,13 +444,9 @@ impl Engine {
             if let Some(cache) = &mut self.token_cache {
                 cache.clear();
             }
-            for source in &mut self.sources {
-                source.handle_clock(now);
-            }
-            for waiting in self.waiting.values_mut() {
-                let latest = now.after(waiting.wait.longest);
-                waiting.wait.deadline = waiting.wait.deadline.min(latest);
-            }
+            self.sources
+                .change_all(|_, source| source.handle_clock(now));
+            self.waiting.shorten(now);
         }
         self.seen = now;
     }
@@ -506,14 +454,14 @@ impl Engine {
     /// Takes the news that another engine of the process rang with.
     pub fn handle_news(&mut self, topic: &[u8], now: Timestamp) {
         self.handle_clock(now);
-        for at in 0..self.sources.len() {
+        for index in self.sources.about(topic) {
             let jitter = self.next_jitter();
-            let source = self.sources.get_mut(at);
-            let Some(source) = source.filter(|source| source.is_about(topic)) else {
-                continue;
-            };
-            if source.handle_news(&mut self.commons, jitter, now) {
-                self.judge_waiting_for(SourceIndex(at));
+            let commons = &mut self.commons;
+            let has_news = self
+                .sources
+                .change(index, |source| source.handle_news(commons, jitter, now));
+            if has_news == Some(true) {
+                self.waiting.wake_for(index);
             }
         }
     }
@@ -525,15 +473,19 @@ impl Engine {
             self.commons.register(&topics, now);
         }
         loop {
+            let index = self.sources.due(now)?;
             let jitter = self.next_jitter();
-            let at = self.sources.iter().position(|source| source.is_due(now))?;
-            let source = self.sources.get_mut(at)?;
-            match source.start(FetchId(self.next_fetch), &mut self.commons, jitter, now) {
+            let (id, commons) = (FetchId(self.next_fetch), &mut self.commons);
+            let started = self
+                .sources
+                .change(index, |source| source.start(id, commons, jitter, now))?;
+            match started {
                 Start::Fetch(fetch) => {
+                    self.sources.begin_fetch(index, id);
                     self.next_fetch = self.next_fetch.wrapping_add(1);
                     return Some(fetch);
                 }
-                Start::Settled => self.judge_waiting_for(SourceIndex(at)),
+                Start::Settled => self.waiting.wake_for(index),
                 Start::Following => {}
             }
         }
@@ -542,8 +494,8 @@ impl Engine {
     /// The next decision about a request that waited. Each takes as long as deciding a request takes; those that
     /// are not asked for now come the next time.
     pub fn poll_decision(&mut self, now: Timestamp) -> Option<(RequestId, Decision)> {
-        while let Some(id) = self.ready.pop_front() {
-            if let Some(decision) = self.judge_again(id, now) {
+        while let Some((id, waiting)) = self.waiting.next_ready() {
+            if let Some(decision) = self.judge_again(id, waiting, now) {
                 return Some((id, decision));
             }
         }
@@ -558,12 +510,8 @@ impl Engine {
     /// When [`handle_timeout`](Self::handle_timeout), [`poll_fetch`](Self::poll_fetch) and
     /// [`poll_decision`](Self::poll_decision) have something to do; `None` when they never will.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        if !self.ready.is_empty() {
-            return Some(Timestamp::from_millis(0));
-        }
-        let sources = self.sources.iter().map(Source::next_event);
-        let waiting = self.waiting.values().map(|waiting| waiting.wait.deadline);
-        sources.chain(waiting).min()
+        let events = [self.sources.next_event(), self.waiting.next_event()];
+        events.into_iter().flatten().min()
     }
 
     fn match_rule(&self, request: &Request<'_>) -> Result<Option<Rule>, Denial> {
@@ -586,11 +534,7 @@ impl Engine {
     /// identity, whatever app it is for, since services trust them by name, and may be reached by more than
     /// one path. The proxy may have taken its route by such a header, and has to find it anew.
     fn stripped(&self, request: &Request<'_>) -> HeaderEdits {
-        let remove = spellings(request, |name| {
-            self.protected
-                .binary_search_by(|protected| protected.as_slice().cmp(name))
-                .is_ok()
-        });
+        let remove = spellings(request, |name| self.protected.contains(name));
         HeaderEdits {
             clear_route_cache: !remove.is_empty(),
             remove,
@@ -735,68 +679,47 @@ impl Engine {
     fn may_wait(&self, request: &Request<'_>, wait: &Wait, now: Timestamp) -> bool {
         wait.deadline > now
             && self.waiting.len() < MAX_WAITING
-            && self.waiting_bytes.saturating_add(request.size()) <= MAX_WAITING_BYTES
+            && self.waiting.bytes().saturating_add(request.size()) <= MAX_WAITING_BYTES
     }
 
     /// Keeps a request that waits. There is no decision about it yet.
-    fn keep(&mut self, id: RequestId, mut waiting: Waiting) -> Option<Decision> {
-        waiting.wait.waited = true;
-        self.waiting_bytes = self.waiting_bytes.saturating_add(waiting.request.size());
-        self.waiting.insert(id, waiting);
-        None
+    fn keep(&mut self, id: RequestId, request: OwnedRequest, rule: Rule, mut wait: Wait) {
+        wait.waited = true;
+        self.waiting.insert(id, request, rule, wait);
     }
 
-    /// Judges a request that waited once more; `None` when it goes on waiting, or is gone.
-    fn judge_again(&mut self, id: RequestId, now: Timestamp) -> Option<Decision> {
+    /// Judges a request that waited once more; `None` when it goes on waiting.
+    fn judge_again(&mut self, id: RequestId, waiting: Waiting, now: Timestamp) -> Option<Decision> {
         let Waiting {
             request,
             rule,
             wait,
             ..
-        } = self.waiting.remove(&id)?;
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(request.size());
+        } = waiting;
         let headers = request.headers();
         let again = Request::new(&headers).with_certificate(request.certificate());
         match self.judge(&again, rule, wait, now) {
             Ok(decision) => Some(decision),
-            Err(wait) => self.keep(
-                id,
-                Waiting {
-                    request,
-                    rule,
-                    wait,
-                    is_ready: false,
-                },
-            ),
+            Err(wait) => {
+                self.keep(id, request, rule, wait);
+                None
+            }
         }
     }
 
     /// Gives the source its answer.
     fn settle(&mut self, index: SourceIndex, answer: FetchAnswer<'_>, now: Timestamp) {
         let jitter = self.next_jitter();
-        let Some(source) = self.sources.get_mut(index.0) else {
-            return;
-        };
-        let settled = source.handle_answer(answer, &mut self.commons, jitter, now);
+        let commons = &mut self.commons;
+        let settled = self.sources.change(index, |source| {
+            source.handle_answer(answer, commons, jitter, now)
+        });
+        let Some(settled) = settled else { return };
         for event in settled.events {
             self.push_event(event);
         }
         if settled.is_over {
-            self.judge_waiting_for(index);
-        }
-    }
-
-    /// Has the requests that wait for a source judged by what it has now.
-    fn judge_waiting_for(&mut self, index: SourceIndex) {
-        for (id, waiting) in &mut self.waiting {
-            let awaited = &mut waiting.wait.awaited;
-            if awaited.contains(&index) {
-                awaited.retain(|awaited| *awaited != index);
-                if !waiting.is_ready {
-                    waiting.is_ready = true;
-                    self.ready.push_back(*id);
-                }
-            }
+            self.waiting.wake_for(index);
         }
     }
 
@@ -889,21 +812,10 @@ fn access_of(apps: &[App], rule: Rule) -> Option<&Access> {
     }
 }
 
-/// How long a request may wait: as long as the slowest of its sources may take to answer.
-fn longest_wait(plan: &Plan, providers: &[Provider], sources: &[Source]) -> Millis {
-    plan.providers()
-        .filter_map(|index| providers.get(index.0))
-        .flat_map(Provider::sources)
-        .filter_map(|index| sources.get(index.0))
-        .map(Source::longest_wait)
-        .max()
-        .unwrap_or(Millis(0))
-}
-
-/// The names of a request that fold to one that `protected` knows, as the request spells them.
-fn spellings(request: &Request<'_>, protected: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
+/// The names of a request for which `wanted` holds, as the request spells them.
+fn spellings(request: &Request<'_>, wanted: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
     request
-        .spellings_of(protected)
+        .spellings_of(wanted)
         .into_iter()
         .map(<[u8]>::to_vec)
         .collect()
@@ -912,7 +824,7 @@ fn spellings(request: &Request<'_>, protected: impl Fn(&[u8]) -> bool) -> Vec<Ve
 /// Takes the tokens that are not handed on out of the request, and the proofs that came with them.
 fn take_tokens(request: &Request<'_>, plan: &Plan, granted: &Granted, edits: &mut HeaderEdits) {
     if plan.sources(&granted.consumed).any(TokenSource::is_dpop) {
-        let proofs = spellings(request, |name| name == PROOF_HEADER.as_bytes());
+        let proofs = spellings(request, |name| folds_alike(name, PROOF_HEADER));
         edits.remove.extend(proofs);
     }
     let removal = removal::removal(request, plan.sources(&granted.consumed));

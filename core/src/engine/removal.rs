@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::parameters::{cookies_without, query_of, query_without};
 use crate::config::TokenSource;
-use crate::request::{Request, fold_header_name};
+use crate::request::{Request, folds_alike};
 
 /// The edits that take tokens out of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,19 +25,20 @@ pub(super) fn removal<'s>(
     request: &Request<'_>,
     sources: impl IntoIterator<Item = &'s TokenSource>,
 ) -> Removal {
-    let mut headers: Vec<Vec<u8>> = Vec::new();
+    let mut headers: Vec<&str> = Vec::new();
     let mut parameters: Vec<&str> = Vec::new();
     let mut cookies: Vec<&str> = Vec::new();
     for source in sources {
         match source {
-            TokenSource::Header(header) => headers.push(fold_header_name(&header.name)),
+            TokenSource::Header(header) => headers.push(&header.name),
             TokenSource::Query(name) => parameters.push(name),
             TokenSource::Cookie(name) => cookies.push(name),
         }
     }
     let mut removal = Removal::default();
     if !headers.is_empty() {
-        let named = request.spellings_of(|name| headers.iter().any(|header| header == name));
+        let named =
+            request.spellings_of(|name| headers.iter().any(|header| folds_alike(name, header)));
         removal.remove.extend(named.into_iter().map(<[u8]>::to_vec));
     }
     if !parameters.is_empty() {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::decision::{Decision, Outcome};
 use super::{Access, App, Engine, access_of};
-use crate::config::{Auth, Binding, Config, Replies, TokenSource};
+use crate::config::{Auth, Config, Replies, TokenSource};
 use crate::jose::dpop::ALGORITHMS;
 use crate::reason::Reason;
 use crate::reply::{ChallengeHeader, Part, Refusal, Reply, Scheme, Template, reply};
@@ -55,16 +55,10 @@ impl Engine {
         let Some(Access::Tokens(plan)) = access else {
             return Vec::from([own]);
         };
-        let bindings: Vec<Binding> = plan
-            .providers()
-            .filter_map(|index| Some(self.providers.get(index.0)?.possession.dpop))
-            .collect();
-        let takes_bearer = bindings.iter().any(|dpop| *dpop != Binding::Required);
-        let takes_proof = bindings.iter().any(|dpop| *dpop != Binding::Off);
-        let bearer = takes_bearer.then_some(own);
+        let bearer = plan.traits.takes_bearer.then_some(own);
         bearer
             .into_iter()
-            .chain(takes_proof.then_some(proof))
+            .chain(plan.traits.takes_proof.then_some(proof))
             .collect()
     }
 

@@ -9,18 +9,23 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::Provider;
 use super::authorize::Demands;
 use super::decision::{Denial, ProviderIndex};
 use super::extract::is_same_place;
+use super::issuer::ByIssuer;
 use super::mutate::Identity;
+use super::possession::Possession;
 use super::setup::has_one_value_for_each_target;
+use super::source::Source;
 use crate::config::{
-    Enforcement, Handling, JwtAuth, MAX_REQUIREMENT_DEPTH, Requirement, TokenSource,
+    Binding, Enforcement, Handling, JwtAuth, MAX_REQUIREMENT_DEPTH, Requirement, TokenSource,
 };
 use crate::jose::dpop::VerifiedProof;
+use crate::time::Millis;
 
 /// An index into [`Plan::uses`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct UseIndex(usize);
 
 /// A provider as one part of a requirement uses it.
@@ -29,7 +34,7 @@ pub(super) struct Use {
     pub(super) provider: ProviderIndex,
     /// One of these has to be in `aud`. Empty: `aud` is not checked.
     pub(super) audiences: Vec<String>,
-    /// The provider's and the rule's in one.
+    /// The provider's and the rule's in one, but for what became of the demands.
     pub(super) handling: Handling,
     /// What the claims of a genuine token have to be.
     pub(super) demands: Demands,
@@ -42,6 +47,42 @@ pub(super) struct Use {
 pub(super) struct Place {
     pub(super) source: TokenSource,
     pub(super) uses: Vec<UseIndex>,
+    /// The uses by the issuers of their providers, where there are many.
+    pub(super) by_issuer: Option<ByIssuer<UseIndex>>,
+    /// Whether any of them takes a token that is refused for none.
+    tolerates_failure: bool,
+    /// Whether the service gets the tokens of every one of them.
+    forwards_all: bool,
+}
+
+/// How many uses of a place are looked at one after the other; more are looked up.
+const MAX_SCANNED_USES: usize = 8;
+
+/// What follows for a rule from all of its providers together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Traits {
+    /// How long a request may wait: as long as the slowest of its sources may take to answer.
+    pub(super) longest_wait: Millis,
+    /// Whether any of them looks at the client's certificate.
+    pub(super) asks_certificate: bool,
+    /// Whether any of them takes tokens that are bound to no key.
+    pub(super) takes_bearer: bool,
+    /// Whether any of them takes tokens that are bound to a key.
+    pub(super) takes_proof: bool,
+}
+
+impl Traits {
+    /// Takes in those of one provider.
+    fn add(&mut self, provider: &Provider, sources: &[Source]) {
+        let waits = provider.sources().filter_map(|index| sources.get(index.0));
+        for source in waits {
+            self.longest_wait = self.longest_wait.max(source.longest_wait());
+        }
+        let Possession { mtls, dpop, .. } = provider.possession;
+        self.asks_certificate |= mtls != Binding::Off;
+        self.takes_bearer |= dpop != Binding::Required;
+        self.takes_proof |= dpop != Binding::Off;
+    }
 }
 
 /// A requirement, ready to be asked.
@@ -53,6 +94,7 @@ pub(super) struct Plan {
     /// Whether a token has to be shown to every provider whose it may be, and not only to the first one
     /// that accepts it.
     pub(super) is_exhaustive: bool,
+    pub(super) traits: Traits,
     uses: Vec<Use>,
     root: Node,
 }
@@ -60,6 +102,8 @@ pub(super) struct Plan {
 #[derive(Debug)]
 enum Node {
     Use(UseIndex),
+    /// Any of the uses from the first index to the second.
+    AnyUse(UseIndex, UseIndex),
     AnyOf(Vec<Node>),
     AllOf(Vec<Node>),
     AllowMissing(Box<Node>),
@@ -160,16 +204,17 @@ enum Standing {
 impl Plan {
     /// The plan for a rule, given the handling and audiences of each provider.
     pub(super) fn new(
-        auth: &JwtAuth,
+        auth: JwtAuth,
         providers: &[(Handling, Vec<String>)],
     ) -> Result<Self, PlanError> {
         let mut builder = Builder {
-            rule: &auth.handling,
+            rule: auth.handling,
+            has_one_provider: matches!(auth.requirement, Requirement::Provider { .. }),
             providers,
             uses: Vec::new(),
             is_exhaustive: false,
         };
-        let root = builder.node(&auth.requirement, false, 0)?;
+        let root = builder.node(auth.requirement, false, 0)?;
         let Builder {
             uses,
             is_exhaustive,
@@ -180,9 +225,30 @@ impl Plan {
             enforcement: auth.enforcement,
             places,
             is_exhaustive,
+            traits: Traits::default(),
             uses,
             root,
         })
+    }
+
+    /// The same with what follows from the providers themselves, which the plan names by their indices.
+    pub(super) fn with_providers(mut self, providers: &[Provider], sources: &[Source]) -> Self {
+        let mut known: Vec<_> = self.uses.iter().map(|part| part.provider.0).collect();
+        known.sort_unstable();
+        known.dedup();
+        for provider in known.iter().filter_map(|index| providers.get(*index)) {
+            self.traits.add(provider, sources);
+        }
+        for place in &mut self.places {
+            if place.uses.len() > MAX_SCANNED_USES {
+                let issuers = |index: &UseIndex| {
+                    let part = self.uses.get(index.0)?;
+                    Some((*index, &providers.get(part.provider.0)?.issuers))
+                };
+                place.by_issuer = Some(ByIssuer::new(place.uses.iter().filter_map(issuers)));
+            }
+        }
+        self
     }
 
     /// The token sources of these places.
@@ -194,11 +260,6 @@ impl Plan {
 
     pub(super) fn get(&self, index: UseIndex) -> Option<&Use> {
         self.uses.get(index.0)
-    }
-
-    /// The providers that the rule refers to.
-    pub(super) fn providers(&self) -> impl Iterator<Item = ProviderIndex> {
-        self.uses.iter().map(|use_| use_.provider)
     }
 
     /// Whether the tokens of a request are enough, and what they give it.
@@ -228,28 +289,22 @@ impl Plan {
     }
 
     fn tolerates_failure(&self, place: usize) -> bool {
-        self.places.get(place).is_some_and(|place| {
-            place
-                .uses
-                .iter()
-                .filter_map(|index| self.get(*index))
-                .any(|use_| use_.tolerates_failure)
-        })
+        let place = self.places.get(place);
+        place.is_some_and(|place| place.tolerates_failure)
     }
 
     /// Whether the service gets the tokens of every provider that has them in this place.
     fn forwards_all(&self, place: usize) -> bool {
-        self.places.get(place).is_some_and(|place| {
-            let mut uses = place.uses.iter().filter_map(|index| self.get(*index));
-            uses.all(|part| part.handling.forward_token == Some(true))
-        })
+        let place = self.places.get(place);
+        place.is_some_and(|place| place.forwards_all)
     }
 
     // Recursion is bounded by `MAX_REQUIREMENT_DEPTH`.
     fn standing(&self, node: &Node, examinations: &[Examination]) -> Standing {
         match node {
             Node::Anything => Standing::Fulfilled,
-            Node::Use(index) => standing_of(*index, examinations),
+            Node::Use(index) => standing_of(*index, *index, examinations),
+            Node::AnyUse(first, last) => standing_of(*first, *last, examinations),
             Node::AllowMissing(inner) => match self.standing(inner, examinations) {
                 Standing::Missing => Standing::Fulfilled,
                 other => other,
@@ -312,22 +367,32 @@ impl Plan {
 /// Where tokens may be, each place once.
 fn places(uses: &[Use]) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::new();
-    let mut add = |source: &TokenSource, index| match places
-        .iter_mut()
-        .find(|place| is_same_place(&place.source, source))
-    {
-        Some(place) => place.uses.push(index),
-        None => places.push(Place {
-            source: source.clone(),
-            uses: Vec::from([index]),
-        }),
+    let mut add = |source: &TokenSource, index, part: &Use| {
+        let forwards = part.handling.forward_token == Some(true);
+        let known = places
+            .iter_mut()
+            .find(|place| is_same_place(&place.source, source));
+        match known {
+            Some(place) => {
+                place.uses.push(index);
+                place.tolerates_failure |= part.tolerates_failure;
+                place.forwards_all &= forwards;
+            }
+            None => places.push(Place {
+                source: source.clone(),
+                uses: Vec::from([index]),
+                by_issuer: None,
+                tolerates_failure: part.tolerates_failure,
+                forwards_all: forwards,
+            }),
+        }
     };
     for (index, part) in uses.iter().enumerate() {
         match part.handling.token_sources.as_slice() {
-            [] => add(&TokenSource::bearer(), UseIndex(index)),
+            [] => add(&TokenSource::bearer(), UseIndex(index), part),
             sources => {
                 for source in sources {
-                    add(source, UseIndex(index));
+                    add(source, UseIndex(index), part);
                 }
             }
         }
@@ -335,24 +400,46 @@ fn places(uses: &[Use]) -> Vec<Place> {
     places
 }
 
-fn standing_of(index: UseIndex, examinations: &[Examination]) -> Standing {
-    let mut worst = Standing::Missing;
-    for (_, verdict) in examinations
+/// How it stands with any of the uses from `first` to `last`. Of several that failed the same far, the first one
+/// tells.
+fn standing_of(first: UseIndex, last: UseIndex, examinations: &[Examination]) -> Standing {
+    let mut worst: Option<(UseIndex, &Denial)> = None;
+    for (judge, verdict) in examinations
         .iter()
         .flat_map(|examination| &examination.verdicts)
-        .filter(|(judge, _)| *judge == index)
+        .filter(|(judge, _)| (first..=last).contains(judge))
     {
-        match (verdict, &worst) {
+        match (verdict, worst) {
             (Ok(_), _) => return Standing::Fulfilled,
-            (Err(denial), Standing::Failed(known)) if denial.progress() <= known.progress() => {}
-            (Err(denial), _) => worst = Standing::Failed(denial.clone()),
+            (Err(denial), Some((known_judge, known)))
+                if (denial.progress(), known_judge) <= (known.progress(), *judge) => {}
+            (Err(denial), _) => worst = Some((*judge, denial)),
         }
     }
-    worst
+    worst.map_or(Standing::Missing, |(_, denial)| {
+        Standing::Failed(denial.clone())
+    })
+}
+
+/// The alternatives, each run of uses in one: of a thousand providers only those are looked at that have said
+/// something.
+fn any_of(nodes: Vec<Node>) -> Node {
+    let mut parts: Vec<Node> = Vec::with_capacity(nodes.len().min(MAX_SCANNED_USES));
+    for node in nodes {
+        match (parts.last_mut(), node) {
+            // INVARIANT: uses are numbered in the order of the requirement, so that a run has no gap.
+            (Some(Node::AnyUse(_, last)), Node::Use(index)) => *last = index,
+            (_, Node::Use(index)) => parts.push(Node::AnyUse(index, index)),
+            (_, other) => parts.push(other),
+        }
+    }
+    Node::AnyOf(parts)
 }
 
 struct Builder<'b> {
-    rule: &'b Handling,
+    rule: Handling,
+    /// Whether nobody else needs the handling of the rule.
+    has_one_provider: bool,
     providers: &'b [(Handling, Vec<String>)],
     uses: Vec<Use>,
     is_exhaustive: bool,
@@ -361,7 +448,7 @@ struct Builder<'b> {
 impl Builder<'_> {
     fn node(
         &mut self,
-        requirement: &Requirement,
+        requirement: Requirement,
         tolerates_failure: bool,
         depth: usize,
     ) -> Result<Node, PlanError> {
@@ -371,21 +458,19 @@ impl Builder<'_> {
         let depth = depth.saturating_add(1);
         Ok(match requirement {
             Requirement::Provider { index, audiences } => {
-                self.provider(*index, audiences, tolerates_failure)?
+                self.provider(index, audiences, tolerates_failure)?
             }
-            Requirement::AnyOf(parts) => {
-                Node::AnyOf(self.nodes(parts, tolerates_failure, depth)?)
-            }
+            Requirement::AnyOf(parts) => any_of(self.nodes(parts, tolerates_failure, depth)?),
             Requirement::AllOf(parts) => {
                 self.is_exhaustive = true;
                 Node::AllOf(self.nodes(parts, tolerates_failure, depth)?)
             }
             Requirement::AllowMissing(inner) => {
-                Node::AllowMissing(Box::new(self.node(inner, tolerates_failure, depth)?))
+                Node::AllowMissing(Box::new(self.node(*inner, tolerates_failure, depth)?))
             }
             Requirement::AllowMissingOrFailed(inner) => {
                 // Its providers are asked, so that the service gets what they say.
-                self.node(inner, true, depth)?;
+                self.node(*inner, true, depth)?;
                 Node::Anything
             }
         })
@@ -393,7 +478,7 @@ impl Builder<'_> {
 
     fn nodes(
         &mut self,
-        parts: &[Requirement],
+        parts: Vec<Requirement>,
         tolerates_failure: bool,
         depth: usize,
     ) -> Result<Vec<Node>, PlanError> {
@@ -401,7 +486,7 @@ impl Builder<'_> {
             return Err(PlanError::Empty);
         }
         parts
-            .iter()
+            .into_iter()
             .map(|part| self.node(part, tolerates_failure, depth))
             .collect()
     }
@@ -409,7 +494,7 @@ impl Builder<'_> {
     fn provider(
         &mut self,
         index: u32,
-        audiences: &[String],
+        audiences: Vec<String>,
         tolerates_failure: bool,
     ) -> Result<Node, PlanError> {
         let provider = usize::try_from(index).map_err(|_| PlanError::UnknownProvider)?;
@@ -417,11 +502,15 @@ impl Builder<'_> {
             .providers
             .get(provider)
             .ok_or(PlanError::UnknownProvider)?;
-        let audiences = match audiences {
-            [] => own_audiences.clone(),
-            others => others.to_vec(),
+        let audiences = match audiences.is_empty() {
+            true => own_audiences.clone(),
+            false => audiences,
         };
-        let handling = handling.merged(self.rule);
+        let mut handling = match self.has_one_provider && handling.is_default() {
+            // A large configuration is made of such rules.
+            true => core::mem::take(&mut self.rule),
+            false => handling.merged(&self.rule),
+        };
         if !has_one_value_for_each_target(&handling) {
             return Err(PlanError::TwoValues);
         }
@@ -429,7 +518,7 @@ impl Builder<'_> {
         self.uses.push(Use {
             provider: ProviderIndex(provider),
             audiences,
-            demands: Demands::new(&handling).map_err(PlanError::Demand)?,
+            demands: Demands::take(&mut handling).map_err(PlanError::Demand)?,
             handling,
             tolerates_failure,
         });

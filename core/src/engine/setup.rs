@@ -19,11 +19,13 @@ use super::issuer::Issuers;
 use super::possession::Possession;
 use super::requirement::{Plan, PlanError};
 use super::source::Source;
+use super::waiting::WaitingRequests;
 use super::{Access, App, AppRoute, Engine, Provider, ProviderKeys, SourceIndex};
 use crate::config::{
-    self, Auth, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, FixedKeys, ForwardTarget,
+    self, Auth, Binding, CACHE_TTL_VARIABLE, Config, FORMAT_VERSION, FixedKeys, ForwardTarget,
     ForwardedClaim, Handling, MAX_FILTER_STATE_KEY_BYTES, MAX_JWT_CACHE_SIZE, PathKind, RemoteKeys,
 };
+use crate::header_names::HeaderNames;
 use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError, Sha256Digest};
 use crate::matching::{Matcher, MatcherError};
 use crate::replay::LocalMemory;
@@ -155,13 +157,20 @@ impl Config {
         struct Version {
             nexus: u32,
         }
-        let version: Version = serde_json::from_slice(json).map_err(SetupError::Malformed)?;
-        if version.nexus != FORMAT_VERSION {
-            return Err(SetupError::Version {
-                found: version.nexus,
-            });
+        // A large configuration is not read twice where it is good.
+        let config = serde_json::from_slice::<Self>(json);
+        let found = match &config {
+            Ok(config) => config.nexus,
+            Err(_) => {
+                serde_json::from_slice::<Version>(json)
+                    .map_err(SetupError::Malformed)?
+                    .nexus
+            }
+        };
+        match found {
+            FORMAT_VERSION => config.map_err(SetupError::Malformed),
+            found => Err(SetupError::Version { found }),
         }
-        serde_json::from_slice(json).map_err(SetupError::Malformed)
     }
 }
 
@@ -180,8 +189,8 @@ pub(super) fn build(
     let mut sources = Sources {
         default_ttl_secs: default_ttl_secs(environment)?,
         now,
-        origins: Vec::new(),
-        list: Vec::new(),
+        origins: BTreeMap::new(),
+        list: super::schedule::Sources::default(),
     };
     let mut providers = Vec::with_capacity(config.providers.len());
     let mut handling = Vec::with_capacity(config.providers.len());
@@ -220,16 +229,17 @@ pub(super) fn build(
         signature_verification: config.signature_verification,
         jwt_cache_size: config.jwt_cache_size.min(MAX_JWT_CACHE_SIZE) as usize,
         token_parameters,
-        protected: forwarding.headers,
+        protected: HeaderNames::new(forwarding.headers),
         filter_state_keys: forwarding.filter_state_keys,
+        asks_certificate: providers
+            .iter()
+            .any(|provider| provider.possession.mtls != Binding::Off),
         apps: apps
-            .map(|app| read_app(app, &handling))
+            .map(|app| read_app(app, &handling, &providers, &sources.list))
             .collect::<Result<_, _>>()?,
         providers,
         sources: sources.list,
-        waiting: BTreeMap::new(),
-        waiting_bytes: 0,
-        ready: VecDeque::new(),
+        waiting: WaitingRequests::default(),
         events: VecDeque::new(),
         replay: Box::new(LocalMemory::default()),
         commons: Commons::alone(),
@@ -266,7 +276,7 @@ fn default_ttl_secs(
 }
 
 /// What is fetched, and from where.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Origin {
     /// With the thumbprints of the keys that count.
     Keys(RemoteKeys, Vec<Sha256Digest>),
@@ -292,25 +302,22 @@ struct Sources {
     default_ttl_secs: Option<u64>,
     now: Timestamp,
     /// Where each of `list` is from.
-    origins: Vec<Origin>,
-    list: Vec<Source>,
+    origins: BTreeMap<Origin, SourceIndex>,
+    list: super::schedule::Sources,
 }
 
 impl Sources {
     /// The source of that; providers that need the same share it and its fetches.
     fn index_of(&mut self, origin: Origin) -> SourceIndex {
-        if let Some(known) = self.origins.iter().position(|known| *known == origin) {
-            return SourceIndex(known);
+        if let Some(known) = self.origins.get(&origin) {
+            return *known;
         }
-        let index = SourceIndex(self.list.len());
-        let source = Source::new(
-            origin.purpose(),
-            self.default_ttl_secs,
-            index.0 as u64,
-            self.now,
-        );
-        self.list.push(source);
-        self.origins.push(origin);
+        let purpose = origin.purpose();
+        let topic = purpose.topic();
+        let holder = self.list.len() as u64;
+        let source = Source::new(purpose, self.default_ttl_secs, holder, self.now);
+        let index = self.list.push(source, topic);
+        self.origins.insert(origin, index);
         index
     }
 }
@@ -506,7 +513,7 @@ fn is_filter_state_key(key: &str) -> bool {
 
 /// What the configuration passes on, all in all.
 struct Forwarding {
-    /// Every header that carries something verified anywhere, folded, in order.
+    /// Every header that carries something verified anywhere, folded.
     headers: Vec<Vec<u8>>,
     /// Every key of filter state, in order.
     filter_state_keys: Vec<String>,
@@ -531,8 +538,6 @@ impl Forwarding {
                 all.add(target)?;
             }
         }
-        all.headers.sort_unstable();
-        all.headers.dedup();
         all.filter_state_keys.sort_unstable();
         all.filter_state_keys.dedup();
         Ok(all)
@@ -572,47 +577,73 @@ fn forwarded(
 
 /// Whether no two values go to one place.
 pub(super) fn has_one_value_for_each_target(handling: &Handling) -> bool {
+    /// How many are compared with each other; more are looked up.
+    const MAX_COMPARED: usize = 8;
+    let is_same = |one: Option<&ForwardedClaim>, other: Option<&ForwardedClaim>| match (one, other)
+    {
+        (Some(one), Some(other)) => one.claim == other.claim && one.format == other.format,
+        _ => false,
+    };
+    if handling.forward_claims.len() < MAX_COMPARED {
+        return forwarded(handling)
+            .enumerate()
+            .all(|(at, (target, claim))| {
+                forwarded(handling)
+                    .take(at)
+                    .filter(|(other, _)| other.folds_alike(target))
+                    .all(|(_, twin)| is_same(twin, claim))
+            });
+    }
     let mut seen: BTreeMap<ForwardTarget, Option<&ForwardedClaim>> = BTreeMap::new();
     forwarded(handling).all(|(target, claim)| {
         let twin = seen.insert(target.folded(), claim);
-        twin.is_none_or(|twin| match (twin, claim) {
-            (Some(twin), Some(claim)) => twin.claim == claim.claim && twin.format == claim.format,
-            _ => false,
-        })
+        twin.is_none_or(|twin| is_same(twin, claim))
     })
 }
 
-fn read_app(app: config::App, providers: &[(Handling, Vec<String>)]) -> Result<App, SetupError> {
-    let access = |auth: &Auth| read_access(auth, providers, &app.slug);
+fn read_app(
+    app: config::App,
+    handling: &[(Handling, Vec<String>)],
+    providers: &[Provider],
+    sources: &[Source],
+) -> Result<App, SetupError> {
+    let slug = app.slug;
+    let access = |auth: Auth| {
+        let plan = read_plan(auth, handling, &slug)?;
+        Ok(plan.map_or(Access::Open, |plan| {
+            Access::Tokens(plan.with_providers(providers, sources))
+        }))
+    };
     Ok(App {
-        access: access(&app.auth)?,
+        access: access(app.auth)?,
         bypass_cors_preflight: app.bypass_cors_preflight,
         routes: app
             .routes
-            .iter()
+            .into_iter()
             .map(|route| {
                 Ok(AppRoute {
-                    label: label(route),
-                    access: access(&route.auth)?,
+                    label: label(&route),
+                    access: access(route.auth)?,
                 })
             })
             .collect::<Result<_, _>>()?,
-        slug: app.slug,
+        slug,
         replies: app.replies,
     })
 }
 
-fn read_access(
-    auth: &Auth,
+/// What a rule asks for; `None` when it is nothing.
+fn read_plan(
+    auth: Auth,
     providers: &[(Handling, Vec<String>)],
     app: &str,
-) -> Result<Access, SetupError> {
+) -> Result<Option<Plan>, SetupError> {
     let auth = match auth {
-        Auth::None => return Ok(Access::Open),
+        Auth::None => return Ok(None),
         Auth::Jwt(auth) => auth,
     };
-    Plan::new(auth, providers)
-        .map(Access::Tokens)
+    Plan::new(*auth, providers)
+        .map(Some)
         .map_err(|error| SetupError::Inconsistent {
             place: app.into(),
             problem: match error {

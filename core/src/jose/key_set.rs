@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::key_index::{Count, KeyIndex};
 use super::{Algorithm, Jwk, KeyError, KeyOrigin, KeyType, PemError, Sha256Digest, pem};
 use crate::json::{self, Value};
 
@@ -21,6 +22,8 @@ pub const MAX_KEYS: usize = 1000;
 #[derive(Debug, Clone, Default)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
+    /// Of `keys`.
+    index: KeyIndex,
     rejected: Vec<RejectedKey>,
 }
 
@@ -102,7 +105,13 @@ impl JwkSet {
                 Err(error) => set.reject(index, element, error),
             }
         }
-        set
+        set.indexed()
+    }
+
+    /// The set with its keys indexed as they are now.
+    fn indexed(mut self) -> Self {
+        self.index = KeyIndex::of(&self.keys);
+        self
     }
 
     fn reject(&mut self, index: usize, element: &Value<'_>, error: KeyError) {
@@ -121,10 +130,12 @@ impl JwkSet {
     /// # Errors
     /// A [`PemError`] for the first block that cannot be used, for a private key, and for a text without blocks.
     pub fn from_pem(text: &[u8]) -> Result<Self, PemError> {
+        let keys = pem::public_keys(text)?;
         Ok(Self {
-            keys: pem::public_keys(text)?,
-            rejected: Vec::new(),
-        })
+            keys,
+            ..Self::default()
+        }
+        .indexed())
     }
 
     /// A set with one shared secret, its bytes as they are, for `algorithms`; for all whose length it has
@@ -134,10 +145,12 @@ impl JwkSet {
     /// [`KeyError::SecretTooShort`], [`KeyError::SecretIsPublicKey`], and [`KeyError::AlgorithmMismatch`] for an
     /// algorithm that is not symmetric.
     pub fn from_secret(secret: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeyError> {
+        let keys = alloc::vec![Jwk::secret(secret, algorithms)?];
         Ok(Self {
-            keys: alloc::vec![Jwk::secret(secret, algorithms)?],
-            rejected: Vec::new(),
-        })
+            keys,
+            ..Self::default()
+        }
+        .indexed())
     }
 
     /// The set as it is for somebody who uses only the keys with one of these thumbprints (RFC 7638): the others are
@@ -171,12 +184,27 @@ impl JwkSet {
             index = index.saturating_add(1);
         }
         self.rejected.extend(before);
-        self
+        self.indexed()
     }
 
     /// The usable keys, in the order of the set.
     pub fn keys(&self) -> &[Jwk] {
         &self.keys
+    }
+
+    /// The usable keys with this very name, in the order of the set.
+    pub(super) fn named(&self, kid: &str) -> impl Iterator<Item = &Jwk> {
+        self.index.named(&self.keys, kid)
+    }
+
+    /// The usable keys without a name, in the order of the set.
+    pub(super) fn unnamed(&self) -> impl Iterator<Item = &Jwk> {
+        self.index.unnamed(&self.keys)
+    }
+
+    /// How many usable keys are for an algorithm.
+    pub(super) fn count(&self, alg: Algorithm) -> Count {
+        self.index.count(alg)
     }
 
     /// The keys that were put aside, in the order of the set.

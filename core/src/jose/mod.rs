@@ -13,6 +13,7 @@ pub mod dpop;
 mod envoy;
 mod key;
 mod key_error;
+mod key_index;
 mod key_set;
 mod offload;
 mod pem;

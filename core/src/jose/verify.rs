@@ -94,14 +94,21 @@ pub fn verify_offloading<'t>(
         return Err(VerifyError::AlgorithmNotAllowed { alg });
     }
     let kid = token.header().kid();
-    let fits = |key: &Jwk| key.algorithms().contains(&alg);
-    let named = |key: &Jwk| kid.is_some() && key.kid() == kid;
-    // A key without a name, or any key when the token names none.
-    let unnamed = |key: &Jwk| kid.is_none() || key.kid().is_none();
-    let all = || sets.iter().flat_map(|set| set.keys());
+    let fits = |key: &&Jwk| key.algorithms().contains(&alg);
+    let named = |set: &&'t JwkSet| kid.map(|kid| set.named(kid)).into_iter().flatten();
+    // Keys without a name, or any when the token names none.
+    let unnamed = |set: &&'t JwkSet| {
+        let all = match kid {
+            None => set.keys(),
+            Some(_) => &[],
+        };
+        let unnamed = kid.map(|_| set.unnamed()).into_iter().flatten();
+        unnamed.chain(all)
+    };
 
-    let first = in_turns(sets, |key| fits(key) && named(key));
-    let candidates = first.chain(in_turns(sets, |key| fits(key) && unnamed(key)));
+    let first = in_turns(sets.iter().map(|set| named(set).filter(fits)));
+    let rest = in_turns(sets.iter().map(|set| unnamed(set).filter(fits)));
+    let candidates = first.chain(rest);
     for key in candidates.take(MAX_CANDIDATES) {
         let (text, signature) = (token.signing_input(), token.signature());
         let offloaded = verifier
@@ -111,35 +118,40 @@ pub fn verify_offloading<'t>(
             return Ok(VerifiedToken { token, key });
         }
     }
-    let count = all()
-        .filter(|key| fits(key) && (named(key) || unnamed(key)))
-        .count();
+    let sum = |count: &dyn Fn(&&'t JwkSet) -> usize| {
+        sets.iter().map(count).fold(0, usize::saturating_add)
+    };
+    let keys_with_alg = sum(&|set| set.count(alg).all);
+    let named_candidates = sum(&|set| named(set).filter(fits).count());
+    let count = named_candidates.saturating_add(match kid {
+        None => keys_with_alg,
+        Some(_) => sum(&|set| set.count(alg).unnamed),
+    });
     if count == 0 {
         return Err(VerifyError::NoKeyMatches {
             alg,
             has_kid: kid.is_some(),
-            keys_with_kid: all().filter(|key| named(key)).count(),
-            keys_with_alg: all().filter(|key| fits(key)).count(),
+            keys_with_kid: sum(&|set| named(set).count()),
+            keys_with_alg,
         });
     }
     Err(VerifyError::SignatureInvalid {
         tried: count.min(MAX_CANDIDATES),
         candidates: count,
-        keys_with_kid: all().filter(|key| fits(key) && named(key)).count(),
+        keys_with_kid: named_candidates,
     })
 }
 
-/// The keys of which something holds: the first of each set, then the second of each, and so on.
+/// The keys of several queues: the first of each, then the second of each, and so on.
 fn in_turns<'t>(
-    sets: &[&'t JwkSet],
-    holds: impl Fn(&Jwk) -> bool,
+    queues: impl Iterator<Item = impl Iterator<Item = &'t Jwk>>,
 ) -> impl Iterator<Item = &'t Jwk> {
-    let mut queues: Vec<_> = sets.iter().map(|set| set.keys().iter()).collect();
+    let mut queues: Vec<_> = queues.collect();
     let mut turn = 0;
     core::iter::from_fn(move || {
-        // As many sets in a row as there are had nothing more: the end.
+        // As many queues in a row as there are had nothing more: the end.
         for _ in 0..queues.len() {
-            let key = queues.get_mut(turn)?.find(|key| holds(key));
+            let key = queues.get_mut(turn)?.next();
             turn = turn.saturating_add(1);
             if turn == queues.len() {
                 turn = 0;

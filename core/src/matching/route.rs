@@ -1,10 +1,12 @@
 //! A route: whether a request belongs to it, and in which order routes are asked.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::condition::ReadyCondition;
+use super::prefix_table::PrefixTable;
 use super::{AppIndex, MatchError, MatcherError, RouteIndex, Sought, decoded};
 use crate::config::{PathKind, Route, RouteOrder};
 use crate::regex::Regex;
@@ -12,7 +14,7 @@ use crate::regex::Regex;
 /// A route, ready for use.
 #[derive(Debug)]
 pub(super) struct RoutePattern {
-    pub(super) index: RouteIndex,
+    index: RouteIndex,
     path: PathPattern,
     methods: Vec<String>,
     headers: Vec<ReadyCondition>,
@@ -78,6 +80,7 @@ impl RoutePattern {
         }
         let key = (app.0, self.index.0);
         let conditions = match sought.conditions.get(&key) {
+            _ if self.headers.is_empty() && self.query.is_empty() => Some(true),
             Some(known) => *known,
             None => {
                 let found = self.conditions_hold(sought);
@@ -126,7 +129,7 @@ impl PathPattern {
             Self::Prefix(path) => below.starts_with(path),
             Self::Regex(regex) => {
                 core::str::from_utf8(below).ok()?;
-                let path = if below.is_empty() { b"/" } else { below };
+                let path = text_for_regex(below);
                 let bare = path.strip_suffix(b"/").filter(|bare| !bare.is_empty());
                 regex.matches(path) || bare.is_some_and(|bare| regex.matches(bare))
             }
@@ -135,23 +138,136 @@ impl PathPattern {
 }
 
 /// The routes of an app in the order in which they are asked.
+#[derive(Debug)]
+pub(super) struct Routes {
+    list: Vec<RoutePattern>,
+    /// Where there are many.
+    by_path: Option<ByPath>,
+}
+
+/// How many routes are looked at one after the other; more are looked up.
+const MAX_SCANNED_ROUTES: usize = 16;
+
+impl Routes {
+    pub(super) fn new(routes: &[Route], order: RouteOrder) -> Result<Self, MatcherError> {
+        let list = ordered(routes, order)?;
+        let by_path = (list.len() > MAX_SCANNED_ROUTES).then(|| ByPath::new(&list));
+        Ok(Self { list, by_path })
+    }
+
+    /// The route that a request belongs to whose path below that of `app` is `below`; `None` when it is none of
+    /// them.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub(super) fn find(
+        &self,
+        app: AppIndex,
+        below: &[u8],
+        sought: &mut Sought<'_>,
+    ) -> Result<Option<RouteIndex>, MatchError> {
+        match &self.by_path {
+            None => first(self.list.iter(), app, below, sought),
+            Some(by_path) => {
+                let candidates = by_path.candidates(below);
+                let candidates = candidates.iter().filter_map(|at| self.list.get(*at));
+                first(candidates, app, below, sought)
+            }
+        }
+    }
+}
+
+/// The first of the routes that a request belongs to. Every route before it was ruled out, or else there are two rules
+/// that may be meant.
+fn first<'m>(
+    routes: impl Iterator<Item = &'m RoutePattern>,
+    app: AppIndex,
+    below: &[u8],
+    sought: &mut Sought<'_>,
+) -> Result<Option<RouteIndex>, MatchError> {
+    for route in routes {
+        match route.belongs(app, below, sought) {
+            Belongs::No => {}
+            Belongs::Open(error) => return Err(error),
+            Belongs::Yes => return Ok(Some(route.index)),
+        }
+    }
+    Ok(None)
+}
+
+/// Routes by what the paths of their requests begin with.
+#[derive(Debug)]
+struct ByPath {
+    /// By the path of the route.
+    plain: PrefixTable<usize>,
+    /// By what all paths begin with that the expression matches.
+    regexes: PrefixTable<usize>,
+    /// Every one with an expression.
+    all_regexes: Vec<usize>,
+}
+
+impl ByPath {
+    fn new(routes: &[RoutePattern]) -> Self {
+        let (mut plain, mut regexes) = (Vec::new(), Vec::new());
+        for (at, route) in routes.iter().enumerate() {
+            match &route.path {
+                PathPattern::Exact(path) | PathPattern::Below(path) | PathPattern::Prefix(path) => {
+                    plain.push((path.clone(), at));
+                }
+                PathPattern::Regex(regex) => {
+                    regexes.push((regex.literal_prefix().into_bytes(), at));
+                }
+            }
+        }
+        Self {
+            plain: PrefixTable::new(plain),
+            all_regexes: regexes.iter().map(|(_, at)| *at).collect(),
+            regexes: PrefixTable::new(regexes),
+        }
+    }
+
+    /// The routes that a path may belong to, in their order: no other one [`matches`](PathPattern::matches) it, nor
+    /// leaves open whether it does.
+    fn candidates(&self, below: &[u8]) -> Vec<usize> {
+        let plain = self.plain.prefixes_of(below);
+        let mut found: Vec<usize> = plain.flat_map(|(_, routes)| routes).copied().collect();
+        if core::str::from_utf8(below).is_ok() {
+            let regexes = self.regexes.prefixes_of(text_for_regex(below));
+            found.extend(regexes.flat_map(|(_, routes)| routes));
+        } else {
+            found.extend(&self.all_regexes);
+        }
+        found.sort_unstable();
+        found
+    }
+}
+
 pub(super) fn ordered(
     routes: &[Route],
     order: RouteOrder,
 ) -> Result<Vec<RoutePattern>, MatcherError> {
     let mut patterns = Vec::with_capacity(routes.len());
+    // Where each expression stands first.
+    let mut twins: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, route) in routes.iter().enumerate() {
         patterns.push(RoutePattern::new(index, route)?);
+        if route.path_kind == PathKind::Regex {
+            twins.entry(&route.path).or_insert(index);
+        }
     }
     if order == RouteOrder::MostSpecific {
-        patterns.sort_by_key(|pattern| {
+        patterns.sort_by_cached_key(|pattern| {
             let (kind, length) = match &pattern.path {
                 PathPattern::Exact(path) => (0, path.len()),
                 // As they are listed; those with the same expression together, where the first one stands.
-                PathPattern::Regex(_) => (
-                    1,
-                    usize::MAX.saturating_sub(first_twin(routes, pattern.index)),
-                ),
+                PathPattern::Regex(_) => {
+                    let route = routes.get(pattern.index.0);
+                    let twin = route.and_then(|route| twins.get(route.path.as_str()));
+                    (
+                        1,
+                        usize::MAX.saturating_sub(twin.copied().unwrap_or(pattern.index.0)),
+                    )
+                }
                 // Of two with the same bytes, the one that ends with a segment is for less.
                 PathPattern::Below(path) => (2, path.len().saturating_mul(2).saturating_add(1)),
                 PathPattern::Prefix(path) => (2, path.len().saturating_mul(2)),
@@ -168,13 +284,115 @@ pub(super) fn ordered(
     Ok(patterns)
 }
 
-/// The index of the first route with the same path.
-fn first_twin(routes: &[Route], RouteIndex(index): RouteIndex) -> usize {
-    let Some(route) = routes.get(index) else {
-        return index;
-    };
-    routes
-        .iter()
-        .position(|other| (other.path_kind, &other.path) == (route.path_kind, &route.path))
-        .unwrap_or(index)
+/// A path below that of its app as expressions are matched with it.
+fn text_for_regex(below: &[u8]) -> &[u8] {
+    if below.is_empty() { b"/" } else { below }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Request;
+    use proptest::prelude::*;
+
+    fn route((path, path_kind, method): (String, PathKind, Option<&'static str>)) -> Route {
+        Route {
+            path,
+            path_kind,
+            methods: method.into_iter().map(Into::into).collect(),
+            headers: Vec::new(),
+            query: Vec::new(),
+            auth: crate::config::Auth::None,
+        }
+    }
+
+    fn any_route() -> impl Strategy<Value = Route> {
+        use PathKind::{Below, Exact, Prefix, Regex};
+        let kinds = proptest::sample::select(std::vec![Exact, Below, Prefix]);
+        let path = ("(/[ab]{1,2}){1,3}|/", kinds);
+        let regexes = [
+            "/",
+            "/a",
+            "/a.*",
+            "/a+/b",
+            "/(a|b)/a",
+            ".*",
+            "",
+            "/ab?",
+            "/b/[a-b]+",
+            "(?i)/A",
+            "/\\x{e9}",
+        ];
+        let regex = proptest::sample::select(regexes.to_vec());
+        let path = prop_oneof![3 => path, 1 => regex.prop_map(|text| (text.into(), Regex))];
+        let method = proptest::sample::select(std::vec![None, Some("GET"), Some("PUT")]);
+        (path, method).prop_map(|((path, kind), method)| route((path, kind, method)))
+    }
+
+    #[test]
+    fn of_ten_thousand_routes_a_few_are_looked_at() {
+        use PathKind::{Below, Exact, Prefix, Regex};
+        let kinds = [Exact, Below, Prefix, Regex];
+        let routes: Vec<Route> = (0..10_000)
+            .map(|number: usize| {
+                let kind = kinds[number % 4];
+                let path = match kind {
+                    Regex => std::format!("/items/{number}/[0-9]+"),
+                    _ => std::format!("/items/{number}/x"),
+                };
+                route((path, kind, Some("GET")))
+            })
+            .collect();
+        let list = ordered(&routes, RouteOrder::MostSpecific).unwrap();
+        let by_path = ByPath::new(&list);
+        let looked_at = |path: &[u8]| {
+            let candidates = by_path.candidates(path);
+            let found = candidates.iter().map(|at| list[*at].index.0);
+            found.collect::<Vec<_>>()
+        };
+        assert_eq!(looked_at(b"/items/9997/x"), [9997]);
+        assert_eq!(looked_at(b"/items/9998/xyz"), [9998]);
+        assert_eq!(looked_at(b"/items/9999/17"), [9999]);
+        assert_eq!(looked_at(b"/items/9999/"), [9999]);
+        for nothing in [&b"/items"[..], b"/items/", b"/items/10000/x", b"", b"/zzz"] {
+            assert_eq!(looked_at(nothing), [0; 0]);
+        }
+        // Nobody can say which expressions match what is no text.
+        assert_eq!(looked_at(b"/\xff").len(), 2_500);
+    }
+
+    proptest! {
+        #[test]
+        fn a_route_that_is_looked_up_is_the_one_that_is_found_by_looking_at_all(
+            routes in proptest::collection::vec(any_route(), 0..40),
+            is_ordered in any::<bool>(),
+            path in "(/[abc]{1,2}){0,4}/?",
+            is_text in any::<bool>(),
+        ) {
+            let order = match is_ordered {
+                true => RouteOrder::MostSpecific,
+                false => RouteOrder::FirstMatch,
+            };
+            let list = ordered(&routes, order).unwrap();
+            let by_path = Some(ByPath::new(&list));
+            let looked_up = Routes { list, by_path };
+            let list = ordered(&routes, order).unwrap();
+            let scanned = Routes { list, by_path: None };
+            let mut below = path.into_bytes();
+            if !is_text {
+                below.push(0xe9);
+            }
+            let find = |routes: &Routes| {
+                let request = Request::new(&[]);
+                let mut sought = Sought {
+                    method: b"GET",
+                    query: b"",
+                    request: &request,
+                    conditions: BTreeMap::new(),
+                };
+                routes.find(AppIndex(0), &below, &mut sought)
+            };
+            prop_assert_eq!(find(&looked_up), find(&scanned));
+        }
+    }
 }

@@ -1,3 +1,4 @@
+use super::route::Belongs;
 use super::*;
 use crate::config::{
     Auth, Condition, ConditionTest, PathKind, Route, RouteOrder, TextMatch, TextMatchKind,
@@ -291,7 +292,6 @@ fn a_path_that_leads_to_two_rules_is_refused() {
 #[test]
 fn a_long_path_costs_no_more_than_the_deepest_prefix() {
     let matcher = ready(&[app(&["*"], "/a/b", &[])]);
-    assert_eq!(matcher.any.depth, 2);
     let long = vec![b'/'; 1_000_000];
     assert_eq!(outcome(&matcher, b"GET", b"h", &long, &[]), Ok(None));
     let deep = "/a".repeat(500_000);

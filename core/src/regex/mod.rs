@@ -10,6 +10,7 @@
 mod parse;
 mod program;
 
+use alloc::string::String;
 use core::fmt;
 
 use program::Program;
@@ -43,6 +44,11 @@ impl Regex {
     /// Whether the expression matches the whole text. A text that is not UTF-8 is not matched by any.
     pub fn matches(&self, text: &[u8]) -> bool {
         core::str::from_utf8(text).is_ok_and(|text| self.0.matches(text))
+    }
+
+    /// What every text begins with that matches.
+    pub(crate) fn literal_prefix(&self) -> String {
+        self.0.literal_prefix()
     }
 
     /// Whether any text that begins with this character may match. `false` is certain; `true` is not.

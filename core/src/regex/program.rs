@@ -1,5 +1,6 @@
 //! From a tree to instructions, and running them.
 
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -147,6 +148,17 @@ impl Program {
         here.list
             .iter()
             .any(|place| self.instructions.get(*place) == Some(&Instruction::Match))
+    }
+
+    /// The characters that are taken one after the other before there is any choice.
+    pub(super) fn literal_prefix(&self) -> String {
+        self.instructions
+            .iter()
+            .map_while(|instruction| match instruction {
+                Instruction::Char(char) => Some(*char),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Whether a text that begins with this character may match.

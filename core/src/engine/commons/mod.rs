@@ -49,9 +49,9 @@ impl Topic {
         Self(bytes)
     }
 
-    /// Whether these bytes, which came with a ring, name it.
-    pub(super) fn is(&self, bytes: &[u8]) -> bool {
-        self.0 == bytes
+    /// The name that these bytes are, which came with a ring.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self(bytes.try_into().ok()?))
     }
 
     fn record_key(&self) -> String {

@@ -283,7 +283,7 @@ fn requests_that_wait_are_bounded_in_number_and_size() {
     assert_eq!(bed.get("a.b"), Fate::Denied("token_malformed"));
     bed.serve_keys(&[1]);
     assert!(bed.fates().iter().all(|(_, fate)| fate.is_allowed()));
-    assert_eq!(bed.engine.waiting_bytes, 0);
+    assert_eq!(bed.engine.waiting.bytes(), 0);
 
     let mut bed = Bed::new(config(&remote()));
     let large = token(1, &claims(&json!({ "pad": "x".repeat(45_000) })));
@@ -303,7 +303,7 @@ fn a_request_that_is_gone_is_forgotten() {
     bed.engine.handle_cancelled(RequestId(999));
     bed.serve_keys(&[1]);
     assert!(bed.fate_of(stays).is_allowed());
-    assert_eq!(bed.engine.waiting_bytes, 0);
+    assert_eq!(bed.engine.waiting.bytes(), 0);
 }
 
 #[test]

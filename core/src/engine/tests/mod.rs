@@ -18,6 +18,7 @@ use super::*;
 use crate::config;
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::string::ToString;
 use std::vec;
 
@@ -114,9 +115,17 @@ impl Bed {
     fn advance(&mut self, millis: u64) {
         self.now = self.now.after(Millis(millis));
         self.engine.handle_timeout(self.now);
+        self.assert_consistent();
+    }
+
+    /// What is looked up is what there is.
+    fn assert_consistent(&self) {
+        self.engine.sources.assert_consistent();
+        self.engine.waiting.assert_consistent();
     }
 
     fn fetch(&mut self) -> Option<FetchId> {
+        self.assert_consistent();
         self.engine.poll_fetch(self.now).map(|fetch| fetch.id)
     }
 
