@@ -15,6 +15,7 @@ mod key;
 mod key_error;
 mod key_set;
 mod pem;
+mod rsa;
 mod signature;
 mod thumbprint;
 mod token;
