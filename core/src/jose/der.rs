@@ -4,10 +4,9 @@
 //! Nothing of a certificate but its key is looked at: who configures it trusts it.
 
 use core::fmt;
-use rsa::pkcs1::RsaPublicKey;
-use rsa::pkcs8::der::asn1::{AnyRef, ContextSpecific, ObjectIdentifier};
-use rsa::pkcs8::der::{self, Decode, SliceReader, Tag, TagNumber, Tagged};
-use rsa::pkcs8::spki::SubjectPublicKeyInfoRef;
+use spki::SubjectPublicKeyInfoRef;
+use spki::der::asn1::{AnyRef, ContextSpecific, ObjectIdentifier, UintRef};
+use spki::der::{self, Decode, Reader as _, SliceReader, Tag, TagNumber, Tagged};
 
 use super::KeyError;
 use super::key::{Curve, Material};
@@ -62,11 +61,15 @@ pub(super) fn subject_public_key_info(bytes: &[u8]) -> Result<Material, DerError
 
 /// The key of an RSAPublicKey.
 pub(super) fn rsa_public_key(bytes: &[u8]) -> Result<Material, DerError> {
-    let key = RsaPublicKey::from_der(bytes)?;
-    Ok(Material::rsa(
-        key.modulus.as_bytes(),
-        key.public_exponent.as_bytes(),
-    )?)
+    let (modulus, exponent) = rsa_numbers(bytes)?;
+    Ok(Material::rsa(modulus.as_bytes(), exponent.as_bytes())?)
+}
+
+/// Modulus and exponent of an RSAPublicKey.
+fn rsa_numbers(bytes: &[u8]) -> Result<(UintRef<'_>, UintRef<'_>), der::Error> {
+    let mut reader = SliceReader::new(bytes)?;
+    let numbers = reader.sequence(|numbers| Ok((numbers.decode()?, numbers.decode()?)))?;
+    reader.finish(numbers)
 }
 
 /// The key of a certificate (RFC 5280 §4.1).
@@ -86,7 +89,7 @@ pub(super) fn certificate(bytes: &[u8]) -> Result<Material, DerError> {
 /// Whether the bytes are one of the structures of this module, with a key of any kind and strength.
 pub(super) fn is_public_key(bytes: &[u8]) -> bool {
     SubjectPublicKeyInfoRef::from_der(bytes).is_ok()
-        || RsaPublicKey::from_der(bytes).is_ok()
+        || rsa_numbers(bytes).is_ok()
         || !matches!(certificate(bytes), Err(DerError::Malformed))
 }
 

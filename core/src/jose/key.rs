@@ -10,10 +10,8 @@ use alloc::vec::Vec;
 use core::cell::OnceCell;
 use core::fmt;
 use jwt_compact::alg::SecretBytes;
-use rsa::traits::PublicKeyParts;
-use rsa::{BigUint, RsaPublicKey};
 
-use super::{Algorithm, KeyError, KeyType, base64url, der, offload, signature};
+use super::{Algorithm, KeyError, KeyType, base64url, der, offload, rsa, signature};
 use crate::json::{self, Value};
 
 /// The shortest RSA modulus in bits (RFC 7518 §3.3).
@@ -48,7 +46,7 @@ pub struct Jwk {
 /// What signatures are verified with, ready for use.
 #[derive(Clone)]
 pub(super) enum Material {
-    Rsa(RsaPublicKey),
+    Rsa(rsa::PublicKey),
     P256(p256::ecdsa::VerifyingKey),
     P384(p384::ecdsa::VerifyingKey),
     P521(p521::ecdsa::VerifyingKey),
@@ -249,25 +247,18 @@ impl fmt::Debug for Jwk {
 impl Material {
     /// A public key from modulus and exponent, big-endian.
     pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyError> {
-        let n = BigUint::from_bytes_be(modulus);
-        let bits = n.bits();
+        let bits = rsa::bit_length(modulus);
         if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
             return Err(KeyError::RsaModulusSize { bits });
         }
         if modulus.last().is_none_or(|byte| byte % 2 == 0) {
             return Err(KeyError::RsaModulusEven);
         }
-        let number = small_number(exponent);
-        let valid = number.is_some_and(|number| {
-            number % 2 == 1 && (3..=RsaPublicKey::MAX_PUB_EXPONENT).contains(&number)
-        });
-        let refused = KeyError::RsaExponent { exponent: number };
-        if !valid {
-            return Err(refused);
-        }
-        RsaPublicKey::new_with_max_size(n, BigUint::from_bytes_be(exponent), MAX_RSA_BITS)
+        let exponent = small_number(exponent);
+        exponent
+            .and_then(|exponent| rsa::PublicKey::new(modulus, exponent))
             .map(Self::Rsa)
-            .map_err(|_| refused)
+            .ok_or(KeyError::RsaExponent { exponent })
     }
 
     /// A public key from a point in the form of SEC 1 §2.3.3.
@@ -431,9 +422,9 @@ impl Material {
         };
         match self {
             Self::Rsa(key) => alloc::vec![
-                ("e", base64url::encode(&key.e().to_bytes_be())),
+                ("e", base64url::encode(&key.exponent())),
                 ("kty", "RSA".to_owned()),
-                ("n", base64url::encode(&key.n().to_bytes_be())),
+                ("n", base64url::encode(key.modulus())),
             ],
             Self::P256(key) => ec(Curve::P256.name(), key.to_encoded_point(false).as_bytes()),
             Self::P384(key) => ec(Curve::P384.name(), key.to_encoded_point(false).as_bytes()),

@@ -17,6 +17,7 @@ mod key_index;
 mod key_set;
 mod offload;
 mod pem;
+mod rsa;
 mod signature;
 mod thumbprint;
 mod token;

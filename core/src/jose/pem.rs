@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use core::fmt;
-use rsa::pkcs8::der::asn1::ObjectIdentifier;
+use spki::der::asn1::ObjectIdentifier;
 
 use super::der::{self, DerError};
 use super::key::Material;

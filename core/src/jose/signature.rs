@@ -1,20 +1,19 @@
 //! The one place where signatures are checked.
 //!
-//! Every check goes through the [`Algorithm`](jwt_compact::Algorithm) trait of jwt-compact. What that
-//! crate lacks (ES384, ES512) or takes less strictly than JOSE needs (EdDSA, PSS) implements the same trait
-//! here. None of these can sign: their signing key is a type without values.
+//! RSA is [`rsa`](super::rsa)'s. Every other check goes through the [`Algorithm`](jwt_compact::Algorithm) trait
+//! of jwt-compact. What that crate lacks (ES384, ES512) or takes less strictly than JOSE needs (EdDSA)
+//! implements the same trait here. None of these can sign: their signing key is a type without values.
 
 use alloc::borrow::Cow;
 use core::convert::Infallible;
 use core::num::NonZeroUsize;
 use jwt_compact::AlgorithmSignature;
-use jwt_compact::alg::{Es256, Es256k, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key, Rsa};
-use rsa::signature::Verifier;
-use rsa::traits::PublicKeyParts;
-use rsa::{BigUint, RsaPublicKey};
+use jwt_compact::alg::{Es256, Es256k, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
+use p384::ecdsa::signature::Verifier;
 
 use super::Algorithm;
 use super::key::Material;
+use super::rsa::Hash;
 
 /// Whether `signature` is the key's signature of `message` by `algorithm`. False for an algorithm that is not
 /// one of the key's kind.
@@ -26,12 +25,18 @@ pub(super) fn is_valid(
 ) -> bool {
     let data = (message, signature);
     match (algorithm, key) {
-        (Algorithm::Rs256, Material::Rsa(key)) => rsa(Rsa::rs256(), key, data),
-        (Algorithm::Rs384, Material::Rsa(key)) => rsa(Rsa::rs384(), key, data),
-        (Algorithm::Rs512, Material::Rsa(key)) => rsa(Rsa::rs512(), key, data),
-        (Algorithm::Ps256, Material::Rsa(key)) => rsa(Rsa::ps256(), key, data),
-        (Algorithm::Ps384, Material::Rsa(key)) => rsa(Rsa::ps384(), key, data),
-        (Algorithm::Ps512, Material::Rsa(key)) => rsa(Rsa::ps512(), key, data),
+        (Algorithm::Rs256, Material::Rsa(key)) => {
+            key.verify_pkcs1v15(Hash::Sha256, message, signature)
+        }
+        (Algorithm::Rs384, Material::Rsa(key)) => {
+            key.verify_pkcs1v15(Hash::Sha384, message, signature)
+        }
+        (Algorithm::Rs512, Material::Rsa(key)) => {
+            key.verify_pkcs1v15(Hash::Sha512, message, signature)
+        }
+        (Algorithm::Ps256, Material::Rsa(key)) => key.verify_pss(Hash::Sha256, message, signature),
+        (Algorithm::Ps384, Material::Rsa(key)) => key.verify_pss(Hash::Sha384, message, signature),
+        (Algorithm::Ps512, Material::Rsa(key)) => key.verify_pss(Hash::Sha512, message, signature),
         (Algorithm::Es256, Material::P256(key)) => check(&Es256, key, data),
         (Algorithm::Es384, Material::P384(key)) => check(&Es384, key, data),
         (Algorithm::Es512, Material::P521(key)) => check(&Es512, key, data),
@@ -53,15 +58,6 @@ fn check<A: jwt_compact::Algorithm>(
     let fits = A::Signature::LENGTH.is_none_or(|length| length.get() == signature.len());
     fits && A::Signature::try_from_slice(signature)
         .is_ok_and(|signature| algorithm.verify_signature(&signature, key, message))
-}
-
-/// RFC 8017 §5.2.2 and §8: the signature has the length of the modulus and is a smaller number. The PSS of
-/// the rsa crate does not look at the latter, so that a second text of the same signature would pass.
-fn rsa(algorithm: Rsa, key: &RsaPublicKey, data: (&[u8], &[u8])) -> bool {
-    let (_, signature) = data;
-    signature.len() == key.size()
-        && BigUint::from_bytes_be(signature) < *key.n()
-        && check(&algorithm, key, data)
 }
 
 /// EdDSA on edwards25519 (RFC 8037 §3.1) that accepts one signature only: S is reduced (RFC 8032 §5.1.7), and
