@@ -11,6 +11,7 @@ use core::cell::OnceCell;
 use core::fmt;
 use jwt_compact::alg::SecretBytes;
 
+use super::ec::{ed25519, p256};
 use super::{Algorithm, KeyError, KeyType, base64url, der, offload, rsa, signature};
 use crate::json::{self, Value};
 
@@ -47,11 +48,11 @@ pub struct Jwk {
 #[derive(Clone)]
 pub(super) enum Material {
     Rsa(rsa::PublicKey),
-    P256(p256::ecdsa::VerifyingKey),
+    P256(p256::PublicKey),
     P384(p384::ecdsa::VerifyingKey),
     P521(p521::ecdsa::VerifyingKey),
     Secp256k1(k256::ecdsa::VerifyingKey),
-    Ed25519(ed25519_dalek::VerifyingKey),
+    Ed25519(ed25519::PublicKey),
     Secret(SecretBytes<'static>),
 }
 
@@ -264,7 +265,10 @@ impl Material {
     /// A public key from a point in the form of SEC 1 §2.3.3.
     pub(super) fn ec(curve: Curve, point: &[u8]) -> Result<Self, KeyError> {
         let key = match curve {
-            Curve::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Self::P256),
+            Curve::P256 => {
+                let key = p256::PublicKey::from_sec1_bytes(point).map(Self::P256);
+                return key.ok_or(KeyError::NotOnCurve { crv: curve.name() });
+            }
             Curve::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Self::P384),
             Curve::P521 => p521::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Self::P521),
             Curve::Secp256k1 => {
@@ -276,18 +280,17 @@ impl Material {
 
     /// A public key of Ed25519 from its encoding (RFC 8032 §5.1.2).
     pub(super) fn ed25519(encoded: &[u8]) -> Result<Self, KeyError> {
-        let bytes: &[u8; ed25519_dalek::PUBLIC_KEY_LENGTH] =
-            encoded.try_into().map_err(|_| KeyError::CoordinateLength {
-                member: "x",
-                bytes: encoded.len(),
-                expected: ed25519_dalek::PUBLIC_KEY_LENGTH,
-            })?;
-        let key = ed25519_dalek::VerifyingKey::from_bytes(bytes)
-            .map_err(|_| KeyError::NotOnCurve { crv: "Ed25519" })?;
-        if key.is_weak() {
-            return Err(KeyError::SmallOrder);
-        }
-        Ok(Self::Ed25519(key))
+        let bytes = encoded.try_into().map_err(|_| KeyError::CoordinateLength {
+            member: "x",
+            bytes: encoded.len(),
+            expected: 32,
+        })?;
+        ed25519::PublicKey::new(bytes)
+            .map(Self::Ed25519)
+            .map_err(|error| match error {
+                ed25519::PublicKeyError::NotOnCurve => KeyError::NotOnCurve { crv: "Ed25519" },
+                ed25519::PublicKeyError::SmallOrder => KeyError::SmallOrder,
+            })
     }
 
     /// A shared secret.
@@ -407,12 +410,7 @@ impl Material {
 
     /// The members of the JSON Web Key that hold the key, in the order of their names.
     pub(super) fn members(&self) -> Vec<(&'static str, String)> {
-        let ec = |crv: &str, point: &[u8]| {
-            // Behind the marker, x and y have half the length each.
-            let coordinates = point.get(1..).unwrap_or_default();
-            let (x, y) = coordinates
-                .split_at_checked(coordinates.len() / 2)
-                .unwrap_or_default();
+        let coordinates = |crv: &str, x: &[u8], y: &[u8]| {
             alloc::vec![
                 ("crv", crv.to_owned()),
                 ("kty", "EC".to_owned()),
@@ -420,13 +418,22 @@ impl Material {
                 ("y", base64url::encode(y)),
             ]
         };
+        let ec = |crv: &str, point: &[u8]| {
+            // Behind the marker, x and y have half the length each.
+            let point = point.get(1..).unwrap_or_default();
+            let (x, y) = point.split_at_checked(point.len() / 2).unwrap_or_default();
+            coordinates(crv, x, y)
+        };
         match self {
             Self::Rsa(key) => alloc::vec![
                 ("e", base64url::encode(&key.exponent())),
                 ("kty", "RSA".to_owned()),
                 ("n", base64url::encode(key.modulus())),
             ],
-            Self::P256(key) => ec(Curve::P256.name(), key.to_encoded_point(false).as_bytes()),
+            Self::P256(key) => {
+                let [x, y] = key.coordinates();
+                coordinates(Curve::P256.name(), &x, &y)
+            }
             Self::P384(key) => ec(Curve::P384.name(), key.to_encoded_point(false).as_bytes()),
             Self::P521(key) => ec(Curve::P521.name(), key.to_encoded_point(false).as_bytes()),
             Self::Secp256k1(key) => ec(

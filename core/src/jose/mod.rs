@@ -10,6 +10,7 @@ mod claims;
 mod der;
 mod digest;
 pub mod dpop;
+mod ec;
 mod envoy;
 mod key;
 mod key_error;

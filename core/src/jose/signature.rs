@@ -1,14 +1,14 @@
 //! The one place where signatures are checked.
 //!
-//! RSA is [`rsa`](super::rsa)'s. Every other check goes through the [`Algorithm`](jwt_compact::Algorithm) trait
-//! of jwt-compact. What that crate lacks (ES384, ES512) or takes less strictly than JOSE needs (EdDSA)
-//! implements the same trait here. None of these can sign: their signing key is a type without values.
+//! RSA is [`rsa`](super::rsa)'s, and P-256 and edwards25519 are [`ec`](super::ec)'s. Every other check goes through the
+//! [`Algorithm`](jwt_compact::Algorithm) trait of jwt-compact; what that crate lacks (ES384, ES512) implements the same
+//! trait here. None of these can sign: their signing key is a type without values.
 
 use alloc::borrow::Cow;
 use core::convert::Infallible;
 use core::num::NonZeroUsize;
 use jwt_compact::AlgorithmSignature;
-use jwt_compact::alg::{Es256, Es256k, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
+use jwt_compact::alg::{Es256k, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
 use p384::ecdsa::signature::Verifier;
 
 use super::Algorithm;
@@ -37,11 +37,11 @@ pub(super) fn is_valid(
         (Algorithm::Ps256, Material::Rsa(key)) => key.verify_pss(Hash::Sha256, message, signature),
         (Algorithm::Ps384, Material::Rsa(key)) => key.verify_pss(Hash::Sha384, message, signature),
         (Algorithm::Ps512, Material::Rsa(key)) => key.verify_pss(Hash::Sha512, message, signature),
-        (Algorithm::Es256, Material::P256(key)) => check(&Es256, key, data),
+        (Algorithm::Es256, Material::P256(key)) => key.is_valid(message, signature),
         (Algorithm::Es384, Material::P384(key)) => check(&Es384, key, data),
         (Algorithm::Es512, Material::P521(key)) => check(&Es512, key, data),
         (Algorithm::Es256k, Material::Secp256k1(key)) => check(&<Es256k>::default(), key, data),
-        (Algorithm::EdDsa, Material::Ed25519(key)) => check(&StrictEd25519, key, data),
+        (Algorithm::EdDsa, Material::Ed25519(key)) => key.is_valid(message, signature),
         (Algorithm::Hs256, Material::Secret(secret)) => check(&Hs256, &Hs256Key::new(secret), data),
         (Algorithm::Hs384, Material::Secret(secret)) => check(&Hs384, &Hs384Key::new(secret), data),
         (Algorithm::Hs512, Material::Secret(secret)) => check(&Hs512, &Hs512Key::new(secret), data),
@@ -60,31 +60,6 @@ fn check<A: jwt_compact::Algorithm>(
         .is_ok_and(|signature| algorithm.verify_signature(&signature, key, message))
 }
 
-/// EdDSA on edwards25519 (RFC 8037 §3.1) that accepts one signature only: S is reduced (RFC 8032 §5.1.7), and
-/// neither the key nor R has a small order.
-struct StrictEd25519;
-
-impl jwt_compact::Algorithm for StrictEd25519 {
-    type SigningKey = Infallible;
-    type VerifyingKey = ed25519_dalek::VerifyingKey;
-    type Signature = ed25519_dalek::Signature;
-
-    fn name(&self) -> Cow<'static, str> {
-        Cow::Borrowed(Algorithm::EdDsa.name())
-    }
-
-    fn sign(&self, signing_key: &Infallible, _message: &[u8]) -> Self::Signature {
-        match *signing_key {}
-    }
-
-    fn verify_signature(
-        &self,
-        signature: &Self::Signature,
-        verifying_key: &Self::VerifyingKey,
-        message: &[u8],
-    ) -> bool {
-        verifying_key.verify_strict(message, signature).is_ok()
-    }
 }
 
 /// ECDSA as RFC 7518 §3.4 has it: r and s in full length, neither 0 nor beyond the order; a high s is valid.
