@@ -135,6 +135,54 @@ fn latencies_are_ordered_and_the_rate_is_half_of_what_the_slowest_can_do() {
 }
 
 #[test]
+fn growth_of_a_key_set_is_measured_at_both_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = bench(folder.path(), &["scale", "--only", "keys"]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+
+    let results = results(folder.path(), "scale.json");
+    let points = results["growth"]["keys"].as_array().expect("a list");
+    let sizes: Vec<&Value> = points.iter().map(|point| &point["size"]).collect();
+    assert_eq!(sizes, [1, 1_000]);
+    for point in points {
+        median(&point["repeated_us"]);
+        median(&point["distinct_us"]);
+        median(&point["worker_until_ready_ms"]);
+    }
+    let configuration = |place: usize| points[place]["configuration_bytes"].as_u64();
+    assert!(
+        configuration(1) > configuration(0).map(|bytes| bytes * 100),
+        "{points:?}"
+    );
+    assert!(stdout.contains("1 → 1000 keys, distinct token"), "{stdout}");
+}
+
+#[test]
+fn start_of_each_contender_is_measured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = bench(folder.path(), &["startup"]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+
+    let results = results(folder.path(), "startup.json");
+    let contenders = results["contenders"].as_array().expect("a list");
+    let names: Vec<&Value> = contenders.iter().map(|one| &one["contender"]).collect();
+    assert_eq!(names, ["none", "empty", "nexus"]);
+    for contender in contenders {
+        median(&contender["ready_ms"]);
+        median(&contender["process_cpu_ms"]);
+    }
+    assert!(
+        results["module_bytes"]
+            .as_u64()
+            .is_some_and(|bytes| bytes > 0)
+    );
+}
+
+#[test]
 fn unknown_name_is_a_usage_error_that_names_the_known_ones() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = bench(folder.path(), &["--only", "nginx"]);
