@@ -374,7 +374,7 @@ impl Lane {
         let answers = self
             .running
             .driver
-            .pace(&mut requests, rate, options.round_time(), round as u64)
+            .pace(&mut requests, rate, options.latency_time(), round as u64)
             .unwrap_or_else(|error| panic!("{}: {error}", self.contender.name));
         self.check(traffic.scenario, &answers);
         answers

@@ -88,6 +88,7 @@ mod tests {
         let page = super::Document::open().text;
         for name in [
             "run",
+            "instructions",
             "cpu",
             "rate",
             "latency",

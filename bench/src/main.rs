@@ -11,6 +11,7 @@ mod cpu;
 mod document;
 mod driver;
 mod goals;
+mod instructions;
 mod machine;
 mod results;
 mod scale;
@@ -51,6 +52,8 @@ enum Benchmark {
     Scale,
     /// How long Envoy takes until it answers
     Startup,
+    /// How many WebAssembly instructions a request takes, the same on every machine
+    Instructions,
 }
 
 /// How much is measured, and where the results go.
@@ -60,7 +63,7 @@ struct Options {
     #[arg(long)]
     quick: bool,
 
-    /// How many rounds there are [default: 7; with --quick 3]
+    /// How many rounds there are [default: 21; with --quick 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: Option<u32>,
 
@@ -79,7 +82,7 @@ struct Options {
 
 impl Options {
     fn rounds(&self) -> usize {
-        let rounds = self.rounds.unwrap_or(if self.quick { 3 } else { 7 });
+        let rounds = self.rounds.unwrap_or(if self.quick { 5 } else { 21 });
         usize::try_from(rounds).expect("at most 1000")
     }
 
@@ -92,14 +95,20 @@ impl Options {
         Ok(file)
     }
 
-    /// How long a round of one contender with one kind of request takes.
+    /// How long a round of one contender with one kind of request takes: short, so that what disturbs one contender
+    /// meets the next one too, and many.
     fn round_time(&self) -> Duration {
-        Duration::from_millis(if self.quick { 300 } else { 1_000 })
+        Duration::from_millis(if self.quick { 200 } else { 350 })
+    }
+
+    /// How long a round takes in which latencies are measured: enough requests for the rare ones among them.
+    fn latency_time(&self) -> Duration {
+        self.round_time() * 3
     }
 
     /// How many distinct tokens a contender is sent in a round at most.
     fn tokens_per_round(&self) -> usize {
-        if self.quick { 1_000 } else { 4_000 }
+        if self.quick { 600 } else { 1_400 }
     }
 }
 
@@ -109,6 +118,7 @@ fn main() -> ExitCode {
         Benchmark::Compare => compare::run,
         Benchmark::Scale => scale::run,
         Benchmark::Startup => startup::run,
+        Benchmark::Instructions => instructions::run,
     };
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,

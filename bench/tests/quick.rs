@@ -183,6 +183,25 @@ fn start_of_each_contender_is_measured() {
 }
 
 #[test]
+fn no_request_takes_more_instructions_than_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = bench(folder.path(), &["instructions"]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+
+    let results = results(folder.path(), "instructions.json");
+    let figures = results.as_object().expect("an object");
+    assert_eq!(figures.len(), 12);
+    for (scenario, count) in figures {
+        assert!(
+            count.as_u64().is_some_and(|count| count > 1_000),
+            "{scenario}: {count}"
+        );
+    }
+}
+
+#[test]
 fn unknown_name_is_a_usage_error_that_names_the_known_ones() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = bench(folder.path(), &["--only", "nginx"]);
