@@ -1,5 +1,7 @@
 //! What is compared: Envoys that differ in their filter only.
 
+use std::time::Duration;
+
 use nexus_tests::{
     artifacts,
     envoy::{self, Config, Envoy},
@@ -17,6 +19,9 @@ use crate::{
 pub(crate) const PREFIX: &str = "/api";
 /// What is asked for.
 pub(crate) const PATH: &str = "/api/orders/1042?expand=items";
+
+/// How long an Envoy may take until it is ready: several start at once, and each compiles its module.
+const READY_WITHIN: Duration = Duration::from_secs(180);
 
 /// How many tokens the native filter's cache holds: all that are repeated, and more.
 const NATIVE_CACHE_SIZE: usize = 1_000;
@@ -133,6 +138,7 @@ pub(crate) fn direct(workers: u32) -> Config {
     let nowhere = ([127, 0, 0, 1], 9).into();
     Config::new(nowhere)
         .concurrency(workers)
+        .ready_within(READY_WITHIN)
         .log_level("warning", "warning")
         .edit_connection_manager(|manager| {
             manager["access_log"] = json!([]);

@@ -41,7 +41,7 @@ const LARGEST_MODULE: u64 = 1_500_000;
 /// Connections that are opened one after the other: the kernel spreads them over both workers.
 const CONNECTIONS: usize = 8;
 const PATH: &str = "/api/orders/1042";
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Measures, prints and writes.
 ///
