@@ -20,6 +20,10 @@ check:
 demo *OPTIONS:
     cargo xtask demo {{ OPTIONS }}
 
+# Measure the filter beside Envoy's own in real Envoys
+bench *ARGUMENTS:
+    cargo xtask bench {{ ARGUMENTS }}
+
 # Write the generated pages under docs/ again
 docs *OPTIONS:
     cargo xtask docs {{ OPTIONS }}

@@ -56,6 +56,11 @@ impl Guest {
         );
         store.limiter(|state| &mut state.limits);
         set_deadline(&mut store);
+        if module.compiled.counts {
+            store
+                .set_fuel(u64::MAX)
+                .map_err(|error| trap("start", describe(&error)))?;
+        }
         let instance = module
             .compiled
             .linked
@@ -140,6 +145,12 @@ impl Guest {
             .data()
             .memory
             .map_or(0, |memory| memory.data_size(&self.store))
+    }
+
+    /// How many instructions have run, where they are counted.
+    pub(crate) fn instructions(&self) -> Option<u64> {
+        let left = self.store.get_fuel().ok()?;
+        Some(u64::MAX - left)
     }
 
     pub(crate) fn create_context(&mut self, id: u32, parent: u32) -> Result<(), String> {

@@ -159,6 +159,8 @@ pub(crate) struct Compiled {
     pub(crate) linked: InstancePre<HostState>,
     interface: Interface,
     ticker: OnceLock<()>,
+    /// Whether its VMs count instructions.
+    pub(crate) counts: bool,
 }
 
 impl Module {
@@ -167,10 +169,24 @@ impl Module {
     /// # Errors
     /// [`LoadError`], all of whose cases but [`LoadError::Precompiled`] can occur.
     pub fn compile(wasm: &[u8]) -> Result<Self, LoadError> {
-        let engine = engine()?;
+        Self::compile_with(wasm, false)
+    }
+
+    /// The same for a module whose VMs count the WebAssembly instructions that they run, which
+    /// [`Vm::instructions`](crate::Vm::instructions) tells: a measure that does not depend on the machine or on what
+    /// else it does. They run slower by that.
+    ///
+    /// # Errors
+    /// As [`Module::compile`].
+    pub fn compile_counting(wasm: &[u8]) -> Result<Self, LoadError> {
+        Self::compile_with(wasm, true)
+    }
+
+    fn compile_with(wasm: &[u8], counts: bool) -> Result<Self, LoadError> {
+        let engine = engine(counts)?;
         let module =
             wasmtime::Module::from_binary(&engine, wasm).map_err(|error| invalid(&error))?;
-        Self::checked(engine, module)
+        Self::checked(engine, module, counts)
     }
 
     /// Compiles a module to bytes that [`Module::from_precompiled`] loads in milliseconds. They are good for the same
@@ -202,7 +218,7 @@ impl Module {
         reason = "precompiled code can only be trusted, not checked"
     )]
     pub unsafe fn from_precompiled(bytes: &[u8]) -> Result<Self, LoadError> {
-        let engine = engine()?;
+        let engine = engine(false)?;
         // SAFETY: the caller vouches that `bytes` is what `precompile` made; `deserialize` itself checks that it was
         // made by this version of wasmtime with the settings of `engine`.
         let module = unsafe { wasmtime::Module::deserialize(&engine, bytes) }.map_err(|error| {
@@ -210,7 +226,7 @@ impl Module {
                 reason: summary(&error),
             }
         })?;
-        Self::checked(engine, module)
+        Self::checked(engine, module, false)
     }
 
     /// What the module needs and offers.
@@ -219,7 +235,7 @@ impl Module {
         &self.compiled.interface
     }
 
-    fn checked(engine: Engine, module: wasmtime::Module) -> Result<Self, LoadError> {
+    fn checked(engine: Engine, module: wasmtime::Module, counts: bool) -> Result<Self, LoadError> {
         let interface = Interface::of_compiled(&module);
         check_abi(&interface)?;
         let linked = linker::link(&engine, &module)?;
@@ -229,6 +245,7 @@ impl Module {
                 linked,
                 interface,
                 ticker: OnceLock::new(),
+                counts,
             }),
         })
     }
@@ -260,9 +277,10 @@ impl fmt::Debug for Module {
 }
 
 /// One configuration for compiling and for loading: they have to agree.
-fn engine() -> Result<Engine, LoadError> {
+fn engine(counts: bool) -> Result<Engine, LoadError> {
     let mut config = Config::new();
     config.epoch_interruption(true);
+    config.consume_fuel(counts);
     Engine::new(&config).map_err(|error| invalid(&error))
 }
 

@@ -67,6 +67,13 @@ impl Vm {
         lock(&self.worker).guest.memory_bytes()
     }
 
+    /// How many WebAssembly instructions the guest has run since its start, the start included. `None` unless the module
+    /// was compiled by [`Module::compile_counting`](crate::Module::compile_counting).
+    #[must_use]
+    pub fn instructions(&self) -> Option<u64> {
+        lock(&self.worker).guest.instructions()
+    }
+
     /// How many callouts wait for an answer.
     #[must_use]
     pub fn pending_callouts(&self) -> usize {

@@ -10,6 +10,8 @@ pub const WASM_VARIABLE: &str = "NEXUS_WASM";
 pub const NEXUSCTL_VARIABLE: &str = "NEXUSCTL";
 /// Lists Envoy executables: `1.36.2=/path,1.40.0=/path`.
 pub const ENVOYS_VARIABLE: &str = "NEXUS_ENVOYS";
+/// Names the module of a filter that does nothing, for the benchmark.
+pub const EMPTY_FILTER_VARIABLE: &str = "NEXUS_EMPTY_FILTER";
 /// Names the folder in which npm has installed `oidc-provider`.
 pub const OIDC_PROVIDER_VARIABLE: &str = "NEXUS_OIDC_PROVIDER";
 
@@ -27,6 +29,14 @@ pub fn wasm() -> PathBuf {
 /// When `NEXUSCTL` is unset or names no file.
 pub fn nexusctl() -> PathBuf {
     file(NEXUSCTL_VARIABLE)
+}
+
+/// The module of a filter that does nothing.
+///
+/// # Panics
+/// When `NEXUS_EMPTY_FILTER` is unset or names no file.
+pub fn empty_filter() -> PathBuf {
+    file(EMPTY_FILTER_VARIABLE)
 }
 
 /// The folder in which npm has installed `oidc-provider`.

@@ -26,7 +26,7 @@ const ONLY_FOR: [(&str, &[&str]); 4] = [
     ("proxy-wasm", &["nexus-filter"]),
     ("wasmtime", &["nexus-host"]),
     (CORE, &["nexus-filter", "nexusctl", "nexus-tests"]),
-    ("nexus-host", &["nexusctl", "nexus-tests"]),
+    ("nexus-host", &["nexusctl", "nexus-tests", "nexus-bench"]),
 ];
 
 /// Members of the workspace and what must not be built into them, however far down.

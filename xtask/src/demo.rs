@@ -33,22 +33,27 @@ pub(crate) fn run(
     if keep {
         demo.arg("--keep");
     }
-    replace_this_process(demo)
+    replace_this_process(demo, "the demo")
 }
 
-/// The demo takes this process's place, so that Ctrl-C reaches the demo alone and its shutdown
+/// A program takes this process's place, so that Ctrl-C reaches that program alone and its shutdown
 /// is waited for.
+///
+/// # Errors
+/// When the program cannot be started; where a process cannot be replaced, also when it fails.
 #[cfg(unix)]
-fn replace_this_process(mut command: Command) -> anyhow::Result<()> {
+pub(crate) fn replace_this_process(mut command: Command, name: &str) -> anyhow::Result<()> {
     use std::os::unix::process::CommandExt as _;
     let error = command.exec();
-    Err(anyhow::Error::from(error).context("cannot start the demo"))
+    Err(anyhow::Error::from(error).context(format!("cannot start {name}")))
 }
 
 #[cfg(not(unix))]
-fn replace_this_process(mut command: Command) -> anyhow::Result<()> {
+pub(crate) fn replace_this_process(mut command: Command, name: &str) -> anyhow::Result<()> {
     use anyhow::Context as _;
-    let status = command.status().context("cannot start the demo")?;
-    anyhow::ensure!(status.success(), "the demo failed: {status}");
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {name}"))?;
+    anyhow::ensure!(status.success(), "{name} failed: {status}");
     Ok(())
 }

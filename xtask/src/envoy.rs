@@ -63,6 +63,17 @@ pub(crate) fn any(workspace: &Workspace, console: Console) -> anyhow::Result<Env
     }
 }
 
+/// The newest Envoy that the tests run in, or the one that `$ENVOY` names.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) fn newest(workspace: &Workspace, console: Console) -> anyhow::Result<Envoy> {
+    match from_environment(console)? {
+        Some(envoy) => Ok(envoy),
+        None => fetch(workspace, &NEWEST, console),
+    }
+}
+
 /// The Envoys that the tests run in: the oldest and the newest release, or only the one that
 /// `$ENVOY` names.
 ///

@@ -33,19 +33,8 @@ pub(crate) fn build(
     choice: ToolchainChoice,
     console: Console,
 ) -> anyhow::Result<FilterModule> {
-    let toolchain = Toolchain::ensure(choice, Target::Wasip1, console)?;
-    let rustflags = remapped_paths(workspace, console)?;
-    let mut command = toolchain.cargo(workspace, "build", Target::Wasip1, &rustflags);
-    command.args(["--package", FILTER_PACKAGE, "--profile", "filter"]);
-    if !console.verbose() {
-        command.arg("--quiet");
-    }
-    console.step("building the filter", &mut command)?;
-
-    let built = toolchain
-        .folder(workspace)
-        .join(Target::Wasip1.triple())
-        .join("filter/nexus_filter.wasm");
+    let folder = compile(workspace, choice, &["--lib"], console)?;
+    let built = folder.join("nexus_filter.wasm");
     let module = fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
     wasm_module::check(&module)?;
     let path = module_path(workspace);
@@ -55,6 +44,39 @@ pub(crate) fn build(
         size: module.len(),
         sha256: digest::of_bytes(&module),
     })
+}
+
+/// Builds a filter that does nothing, to measure beside the filter, and gives its path.
+///
+/// # Errors
+/// When no compiler can be had, and when it does not compile.
+pub(crate) fn build_empty(
+    workspace: &Workspace,
+    choice: ToolchainChoice,
+    console: Console,
+) -> anyhow::Result<PathBuf> {
+    let folder = compile(workspace, choice, &["--example", "empty"], console)?;
+    Ok(folder.join("examples/empty.wasm"))
+}
+
+/// Compiles one target of the filter's package as it is shipped, and gives the folder it is in.
+fn compile(
+    workspace: &Workspace,
+    choice: ToolchainChoice,
+    target: &[&str],
+    console: Console,
+) -> anyhow::Result<PathBuf> {
+    let toolchain = Toolchain::ensure(choice, Target::Wasip1, console)?;
+    let rustflags = remapped_paths(workspace, console)?;
+    let mut command = toolchain.cargo(workspace, "build", Target::Wasip1, &rustflags);
+    command.args(["--package", FILTER_PACKAGE, "--profile", "filter"]);
+    command.args(target);
+    if !console.verbose() {
+        command.arg("--quiet");
+    }
+    console.step("building the filter", &mut command)?;
+    let folder = toolchain.folder(workspace).join(Target::Wasip1.triple());
+    Ok(folder.join("filter"))
 }
 
 /// Where the module goes.

@@ -6,6 +6,7 @@
 
 mod architecture;
 mod artifacts;
+mod bench;
 mod check;
 mod console;
 mod demo;
@@ -67,6 +68,18 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
+    /// Measure the filter beside Envoy's own in real Envoys; `cargo xtask bench -- --help` tells how
+    Bench {
+        #[command(flatten)]
+        build: BuildOptions,
+        /// What the benchmark is told
+        #[arg(
+            value_name = "ARGUMENT",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        arguments: Vec<String>,
+    },
     /// Write the generated pages under docs/ again
     Docs {
         /// Change nothing; fail when a page is not what would be generated
@@ -107,6 +120,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Task::Test { build, filters } => suite::run(&workspace, build.toolchain, filters, console),
         Task::Check => check::run(&workspace, console),
         Task::Demo { build, keep } => demo::run(&workspace, build.toolchain, *keep, console),
+        Task::Bench { build, arguments } => {
+            bench::run(&workspace, build.toolchain, arguments, console)
+        }
         Task::Docs { check: true } => docs::check(&workspace, console),
         Task::Docs { check: false } => docs::write(&workspace, console),
         Task::Audit => deny::audit(&workspace, console),

@@ -12,7 +12,7 @@ use crate::{
     console::{Console, rendered},
     envoy,
     failure::Failure,
-    oidc_provider,
+    filter, oidc_provider,
     toolchain::ToolchainChoice,
     workspace::Workspace,
 };
@@ -36,6 +36,7 @@ pub(crate) fn run(
     console: Console,
 ) -> anyhow::Result<()> {
     let artifacts = artifacts::build(workspace, choice, console)?;
+    let empty_filter = filter::build_empty(workspace, choice, console)?;
     let envoys = envoy::all(workspace, console)?;
     let oidc_provider = oidc_provider::install(workspace, console)?;
 
@@ -43,6 +44,7 @@ pub(crate) fn run(
     command
         .env("NEXUS_WASM", &artifacts.module.path)
         .env("NEXUSCTL", &artifacts.nexusctl)
+        .env("NEXUS_EMPTY_FILTER", &empty_filter)
         .env("NEXUS_ENVOYS", envoy::listed(&envoys))
         .env("NEXUS_OIDC_PROVIDER", &oidc_provider)
         .arg("--no-fail-fast")

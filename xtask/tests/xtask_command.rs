@@ -20,7 +20,7 @@ fn help_tells_how_it_is_called_and_names_every_command() {
         help.contains("Usage: cargo xtask [OPTIONS] <COMMAND>"),
         "{help}"
     );
-    for command in ["build", "test", "check", "demo", "docs", "audit"] {
+    for command in ["build", "test", "check", "demo", "bench", "docs", "audit"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
     }
 }

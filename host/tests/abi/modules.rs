@@ -170,3 +170,38 @@ fn what_is_not_precompiled_is_told() {
         Err(LoadError::Invalid { .. })
     ));
 }
+
+#[test]
+fn instructions_are_counted_where_that_was_asked_for_and_depend_on_nothing_else() {
+    let body = r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (local $turns i32)
+        (local.set $turns (i32.mul (local.get 1) (i32.const 1000)))
+        (loop $again
+          (local.set $turns (i32.sub (local.get $turns) (i32.const 1)))
+          (br_if $again (i32.gt_s (local.get $turns) (i32.const 0))))
+        (i32.const 0))"#;
+    let bench = Bench::new();
+    let counting = Module::compile_counting(&wasm(body)).expect("a module");
+    let vm = bench
+        .proxy
+        .start_vm(&counting, VmConfig::default())
+        .expect("the guest starts");
+    let count = |request: Request| {
+        let before = vm.instructions().expect("they are counted");
+        forwarded(&vm.request(request));
+        vm.instructions().expect("they are counted") - before
+    };
+    let get = || Request::get("example.com", "/");
+    let one = count(get());
+    assert_eq!(count(get()), one);
+    // A turn of the loop has eight instructions, and a header makes a thousand turns more.
+    let more = count(get().header("x-one", "1"));
+    assert_eq!(more - one, 8_000);
+
+    let plain = Module::compile(&wasm(body)).expect("a module");
+    let vm = bench
+        .proxy
+        .start_vm(&plain, VmConfig::default())
+        .expect("the guest starts");
+    assert_eq!(vm.instructions(), None);
+}

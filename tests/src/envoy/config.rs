@@ -232,6 +232,13 @@ impl Config {
         self
     }
 
+    /// Gives Envoy this long to become ready instead of 30 s.
+    #[must_use]
+    pub fn ready_within(mut self, time: Duration) -> Self {
+        self.launch.ready_within = time;
+        self
+    }
+
     /// How the process is started.
     pub fn launch(&self) -> &Launch {
         &self.launch

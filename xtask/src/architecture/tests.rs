@@ -12,7 +12,7 @@ use crate::{
     workspace::Workspace,
 };
 
-const MEMBERS: [&str; 6] = ["core", "filter", "host", "cli", "tests", "xtask"];
+const MEMBERS: [&str; 7] = ["core", "filter", "host", "cli", "tests", "bench", "xtask"];
 
 /// A copy of the workspace's manifests and sources, in a folder of its own for each test.
 struct Copy {
@@ -183,6 +183,7 @@ fn wasmtime_anywhere_but_in_the_host_is_refused() {
         ("core", "nexus-core"),
         ("cli", "nexusctl"),
         ("tests", "nexus-tests"),
+        ("bench", "nexus-bench"),
     ] {
         let copy = Copy::new(&format!("{folder}_wasmtime"));
         copy.append(
@@ -212,6 +213,20 @@ fn host_that_knows_the_policy_is_refused_even_in_its_tests() {
         "{said}"
     );
     assert!(!said.contains("built into"), "{said}");
+}
+
+#[test]
+fn benchmark_that_calls_the_engine_itself_is_refused() {
+    let copy = Copy::new("bench_core");
+    copy.append(
+        "bench/Cargo.toml",
+        "\n[dependencies.nexus-core]\nworkspace = true\n",
+    );
+    let said = lines(&copy.dependencies().unwrap_err()).join("\n");
+    assert!(
+        said.contains("`nexus-bench` depends on `nexus-core`"),
+        "{said}"
+    );
 }
 
 #[test]
