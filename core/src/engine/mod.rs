@@ -469,7 +469,7 @@ impl Engine {
     /// The next fetch to make, if one is due.
     pub fn poll_fetch(&mut self, now: Timestamp) -> Option<Fetch> {
         if self.commons.is_register_due(now) {
-            let topics: Vec<_> = self.sources.iter().map(Source::topic).collect();
+            let topics: Vec<_> = self.sources.iter().map(source::Source::topic).collect();
             self.commons.register(&topics, now);
         }
         loop {

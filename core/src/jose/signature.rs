@@ -60,8 +60,6 @@ fn check<A: jwt_compact::Algorithm>(
         .is_ok_and(|signature| algorithm.verify_signature(&signature, key, message))
 }
 
-}
-
 /// ECDSA as RFC 7518 §3.4 has it: r and s in full length, neither 0 nor beyond the order; a high s is valid.
 macro_rules! ecdsa_algorithm {
     ($(#[$doc:meta])* $algorithm:ident, $signature:ident, $curve:ident, $bytes:literal, $name:expr) => {

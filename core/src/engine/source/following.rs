@@ -97,11 +97,6 @@ impl Source {
         self.adopt(&record, commons, jitter, now)
     }
 
-    /// Whether it is the one that news are about.
-    pub(in crate::engine) fn is_about(&self, topic: &[u8]) -> bool {
-        self.topic.is(topic)
-    }
-
     /// Looks at what is new. Whether requests that wait for the source are to be judged by what it has.
     pub(in crate::engine) fn handle_news(
         &mut self,
