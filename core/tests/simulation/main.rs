@@ -44,10 +44,10 @@ use world::World;
 const RUNS: u64 = 10_000;
 
 /// How many random steps a run has.
-const STEPS: usize = 250;
+const STEPS: usize = 200;
 
 /// In how many of a hundred runs what nobody names any more is waited for.
-const TIDY_PERCENT: u64 = 5;
+const TIDY_PERCENT: u64 = 2;
 
 /// How much of what happened before a failure is printed.
 const LAST_LINES: usize = 80;

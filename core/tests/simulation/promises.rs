@@ -297,8 +297,6 @@ impl World {
 
     /// What nobody names any more is emptied, and nobody misses anything.
     pub(crate) fn check_tidy(self: &Rc<Self>) {
-        // Seven rounds and one to begin with, each a tick late at most.
-        self.advance(8 * (600_000 + LONGEST_PERIOD.0));
         let places: BTreeSet<usize> = self
             .workers
             .iter()
@@ -306,8 +304,18 @@ impl World {
             .flat_map(|settings| (0..=LIST).filter(move |source| settings.has(*source)))
             .map(place_of)
             .collect();
+        let contents = || self.state.borrow().store.contents();
+        // Seven rounds and one to begin with, each a tick late at most.
+        let end = self.now() + 8 * (600_000 + LONGEST_PERIOD.0);
+        while self.now() < end {
+            assert!(
+                contents() >= places.len(),
+                "tidy: something is missing of what is named, at the places {places:?}"
+            );
+            self.advance(LONGEST_PERIOD.0);
+        }
         assert_eq!(
-            self.state.borrow().store.contents(),
+            contents(),
             places.len(),
             "tidy: what is named is at the places {places:?}"
         );
