@@ -14,6 +14,7 @@ mod envoy_status;
 mod forwarding;
 mod headers;
 mod hostile;
+mod hot_restart;
 mod key_sources;
 mod memory;
 mod paths;
