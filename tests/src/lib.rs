@@ -40,6 +40,7 @@ pub mod cases;
 pub mod client;
 pub mod envoy;
 pub mod http;
+pub mod http2;
 pub mod jwks_server;
 pub mod keys;
 pub mod load;

@@ -15,6 +15,7 @@ mod forwarding;
 mod headers;
 mod hostile;
 mod hot_restart;
+mod http2;
 mod key_sources;
 mod memory;
 mod paths;
