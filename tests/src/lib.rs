@@ -39,6 +39,7 @@ pub mod artifacts;
 pub mod cases;
 pub mod client;
 pub mod envoy;
+pub mod flood;
 pub mod http;
 pub mod http2;
 pub mod jwks_server;

@@ -11,6 +11,7 @@ mod denials;
 mod discovery;
 mod environment;
 mod envoy_status;
+mod flood;
 mod forwarding;
 mod headers;
 mod hostile;
