@@ -26,10 +26,21 @@ pub struct Launch {
     pub variables: Vec<(String, String)>,
     /// How long it may take until Envoy is ready.
     pub ready_within: Duration,
+    /// How it gives way to another Envoy: [`Envoy::restart`](super::Envoy::restart). `None` when it never does.
+    pub hot_restart: Option<HotRestart>,
+}
+
+/// How long an Envoy goes on once another one takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HotRestart {
+    /// Within how many seconds it asks all its clients to leave (`--drain-time-s`).
+    pub drain_secs: u32,
+    /// After how many seconds it ends, whoever is left (`--parent-shutdown-time-s`).
+    pub shutdown_secs: u32,
 }
 
 impl Default for Launch {
-    /// Two workers, the log at `info` and the filter's at `debug`, ready within 30 s.
+    /// Two workers, the log at `info` and the filter's at `debug`, ready within 30 s, no hot restart.
     fn default() -> Self {
         Self {
             concurrency: 2,
@@ -37,6 +48,7 @@ impl Default for Launch {
             component_log_level: "wasm:debug".to_owned(),
             variables: Vec::new(),
             ready_within: Duration::from_secs(30),
+            hot_restart: None,
         }
     }
 }
@@ -236,6 +248,13 @@ impl Config {
     #[must_use]
     pub fn ready_within(mut self, time: Duration) -> Self {
         self.launch.ready_within = time;
+        self
+    }
+
+    /// Starts Envoy so that another one can take over from it while it runs.
+    #[must_use]
+    pub fn hot_restart(mut self, times: HotRestart) -> Self {
+        self.launch.hot_restart = Some(times);
         self
     }
 

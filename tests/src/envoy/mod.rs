@@ -9,7 +9,7 @@ use std::{fmt, path::PathBuf};
 
 pub use self::{
     admin::{Memory, Stats},
-    config::{Config, Launch},
+    config::{Config, HotRestart, Launch},
     process::{AccessLogEntry, Envoy, StartError},
 };
 use crate::artifacts;

@@ -9,7 +9,11 @@ use std::{
     net::SocketAddr,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{self, Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -104,9 +108,37 @@ impl Envoy {
     /// # Errors
     /// When it ends, as with a configuration that it refuses, or is not ready in time.
     pub fn try_start(version: &Version, config: &Config) -> Result<Self, StartError> {
-        Self::spawn(version, config.launch(), |folder| {
+        let era = config.launch().hot_restart.map(|_| Era::first());
+        Self::spawn(version, config.launch(), era, |folder| {
             config.bootstrap(&access_log(folder)).to_string()
         })
+    }
+
+    /// Starts another Envoy that takes over from this one: it gets the sockets of the listeners of the same name, and
+    /// this one asks its clients to leave and ends in time.
+    ///
+    /// # Panics
+    /// When this one was not started for that, and when the other one does not become ready.
+    #[must_use]
+    pub fn restart(&self, version: &Version, config: &Config) -> Self {
+        let era = self.process.era.as_ref().expect("`Config::hot_restart`");
+        let listeners = self.listeners.clone();
+        // It is handed sockets by their address, which it therefore has to know.
+        let config = config.clone().edit(move |bootstrap| {
+            let configured = bootstrap["static_resources"]["listeners"].as_array_mut();
+            for listener in configured.into_iter().flatten() {
+                let known = listeners
+                    .iter()
+                    .find(|(name, _)| listener["name"] == **name);
+                if let Some((_, addr)) = known {
+                    listener["address"]["socket_address"]["port_value"] = addr.port().into();
+                }
+            }
+        });
+        Self::spawn(version, config.launch(), Some(era.next()), |folder| {
+            config.bootstrap(&access_log(folder)).to_string()
+        })
+        .unwrap_or_else(|error| panic!("envoy {version}, taking over: {error}"))
     }
 
     /// Starts Envoy with a configuration as text (YAML or JSON), which should have its admin
@@ -119,12 +151,14 @@ impl Envoy {
         configuration: &str,
         launch: &Launch,
     ) -> Result<Self, StartError> {
-        Self::spawn(version, launch, |_| configuration.to_owned())
+        let era = launch.hot_restart.map(|_| Era::first());
+        Self::spawn(version, launch, era, |_| configuration.to_owned())
     }
 
     fn spawn(
         version: &Version,
         launch: &Launch,
+        era: Option<Era>,
         configuration: impl FnOnce(&Path) -> String,
     ) -> Result<Self, StartError> {
         let folder = tempfile::Builder::new()
@@ -134,7 +168,7 @@ impl Envoy {
         // YAML is a superset of JSON, and Envoy goes by the name's ending.
         fs::write(config_file(folder.path()), configuration(folder.path()))
             .expect("writing the configuration");
-        let mut process = Process::spawn(version, launch, folder);
+        let mut process = Process::spawn(version, launch, era, folder);
         let mut admin = None;
         let mut exited = None;
         let ready = eventually(launch.ready_within, || {
@@ -319,13 +353,66 @@ impl Envoy {
     /// When it has not ended after 20 s.
     pub fn shut_down(mut self) -> (ExitStatus, String) {
         self.admin.ask("POST", "/quitquitquit");
-        let mut exited = None;
-        eventually(Duration::from_secs(20), || {
-            exited = self.process.try_wait();
-            exited.is_some()
-        });
-        let status = exited.expect("Envoy ends when it is asked to");
-        (status, self.process.log())
+        self.process.end(Duration::from_secs(20))
+    }
+
+    /// Waits until Envoy has ended, as it does when another one has taken over; gives how it ended and its whole log.
+    ///
+    /// # Panics
+    /// When it has not ended in time.
+    pub fn wait_for_end(mut self, timeout: Duration) -> (ExitStatus, String) {
+        self.process.end(timeout)
+    }
+}
+
+/// Where an Envoy stands in a row of Envoys, each of which takes over from the one before it.
+#[derive(Clone, Debug)]
+struct Era {
+    meeting: Arc<Meeting>,
+    epoch: u32,
+}
+
+impl Era {
+    /// The first Envoy of a row of its own.
+    fn first() -> Self {
+        /// Envoy takes ten times the number for 32 bits.
+        const PER_PROCESS: u32 = 100;
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // No process has a number of more than 22 bits.
+        let count = COUNT.fetch_add(1, Ordering::Relaxed) % PER_PROCESS;
+        Self {
+            meeting: Arc::new(Meeting {
+                base_id: process::id() * PER_PROCESS + count,
+            }),
+            epoch: 0,
+        }
+    }
+
+    /// The one that takes over from this one.
+    fn next(&self) -> Self {
+        Self {
+            meeting: Arc::clone(&self.meeting),
+            epoch: self.epoch + 1,
+        }
+    }
+}
+
+/// Where the Envoys of a row meet. Its shared memory outlives all of them, and is removed here.
+#[derive(Debug)]
+struct Meeting {
+    base_id: u32,
+}
+
+impl Meeting {
+    fn shared_memory(&self) -> PathBuf {
+        PathBuf::from(format!("/dev/shm/envoy_shared_memory_{}0", self.base_id))
+    }
+}
+
+impl Drop for Meeting {
+    fn drop(&mut self) {
+        // An Envoy that did not start has made none.
+        let _ = fs::remove_file(self.shared_memory());
     }
 }
 
@@ -335,10 +422,11 @@ struct Process {
     envoy: Child,
     watchdog: Child,
     folder: TempDir,
+    era: Option<Era>,
 }
 
 impl Process {
-    fn spawn(version: &Version, launch: &Launch, folder: TempDir) -> Self {
+    fn spawn(version: &Version, launch: &Launch, era: Option<Era>, folder: TempDir) -> Self {
         let log = fs::File::create(log_file(folder.path())).expect("creating the log");
         let log_twin = log.try_clone().expect("two handles of the log");
         let envoy = Command::new(&version.path)
@@ -350,9 +438,7 @@ impl Process {
             .args(["--log-level", &launch.log_level])
             .args(["--component-log-level", &launch.component_log_level])
             .args(["--file-flush-interval-msec", "50"])
-            // Without it there is neither shared memory nor a base id, over which two Envoys
-            // could meet, and nothing is left behind when one is killed.
-            .arg("--disable-hot-restart")
+            .args(hot_restart_arguments(launch, era.as_ref()))
             // Ctrl-C is for the test process; its end is Envoy's end.
             .process_group(0)
             .envs(launch.variables.iter().map(|(name, value)| (name, value)))
@@ -361,12 +447,28 @@ impl Process {
             .stderr(log_twin)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run `{}`: {error}", version.path.display()));
-        let watchdog = watch(envoy.id(), folder.path());
+        let shared_memory = era.as_ref().map(|era| era.meeting.shared_memory());
+        let left: Vec<&Path> = [folder.path()]
+            .into_iter()
+            .chain(shared_memory.as_deref())
+            .collect();
+        let watchdog = watch(envoy.id(), &left);
         Self {
             envoy,
             watchdog,
             folder,
+            era,
         }
+    }
+
+    /// Waits for the end; gives how it ended and the whole log.
+    fn end(&mut self, timeout: Duration) -> (ExitStatus, String) {
+        let mut exited = None;
+        eventually(timeout, || {
+            exited = self.try_wait();
+            exited.is_some()
+        });
+        (exited.expect("Envoy ends in time"), self.log())
     }
 
     fn try_wait(&mut self) -> Option<ExitStatus> {
@@ -403,14 +505,31 @@ impl Drop for Process {
     }
 }
 
+fn hot_restart_arguments(launch: &Launch, era: Option<&Era>) -> Vec<String> {
+    let (Some(era), Some(times)) = (era, launch.hot_restart) else {
+        // Without it there is neither shared memory nor a base id, over which two Envoys
+        // could meet, and nothing is left behind when one is killed.
+        return vec!["--disable-hot-restart".to_owned()];
+    };
+    [
+        ("--base-id", era.meeting.base_id),
+        ("--restart-epoch", era.epoch),
+        ("--drain-time-s", times.drain_secs),
+        ("--parent-shutdown-time-s", times.shutdown_secs),
+    ]
+    .into_iter()
+    .flat_map(|(name, value)| [name.to_owned(), value.to_string()])
+    .collect()
+}
+
 /// A shell that waits for the end of its standard input, which comes when this process ends in
-/// whatever way, then kills the process `pid` and removes its folder.
-fn watch(pid: u32, folder: &Path) -> Child {
-    const SCRIPT: &str = "read -r _; kill -KILL \"$1\"; rm -rf -- \"$2\"";
+/// whatever way, then kills the process `pid` and removes what it leaves.
+fn watch(pid: u32, left: &[&Path]) -> Child {
+    const SCRIPT: &str = "read -r _; kill -KILL \"$1\"; shift; rm -rf -- \"$@\"";
     Command::new("sh")
         .args(["-c", SCRIPT, "watchdog"])
         .arg(pid.to_string())
-        .arg(folder)
+        .args(left)
         // Ctrl-C in a terminal goes to a whole group of processes; the watchdog has to outlive it.
         .process_group(0)
         .stdin(Stdio::piped())
@@ -468,7 +587,7 @@ mod tests {
     fn watchdog_kills_when_this_process_can_no_longer_hold_its_pipe() {
         let mut sleeper = Command::new("sleep").arg("600").spawn().expect("sleep");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut watchdog = watch(sleeper.id(), folder.path());
+        let mut watchdog = watch(sleeper.id(), &[folder.path()]);
         thread::sleep(Duration::from_millis(100));
         assert_eq!(sleeper.try_wait().expect("waiting"), None);
         // What the kernel does with the pipe when this process ends.

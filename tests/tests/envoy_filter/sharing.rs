@@ -32,7 +32,7 @@ fn path(number: usize) -> String {
 }
 
 /// A policy of that many providers, each with a JWKS of its own on one server.
-fn policy(jwks: &JwksServer, providers: usize) -> Value {
+pub(crate) fn policy(jwks: &JwksServer, providers: usize) -> Value {
     let named = |number: usize| {
         let provider = json!({
             "issuer": issuer(number), "audience": "orders",
@@ -52,18 +52,18 @@ fn policy(jwks: &JwksServer, providers: usize) -> Value {
     })
 }
 
-fn request(number: usize, key: &Key) -> Request {
+pub(crate) fn request(number: usize, key: &Key) -> Request {
     let token = token().claim("iss", issuer(number));
     Request::get("/").bearer(token.sign(key, Algorithm::RS256))
 }
 
-fn serve(jwks: &JwksServer, key: &Key) {
+pub(crate) fn serve(jwks: &JwksServer, key: &Key) {
     let answer = Answer::ok(keys::jwks([key.public_jwk()]));
     let paths: Vec<String> = (0..PROVIDERS).map(path).collect();
     jwks.answer_paths(paths.iter().map(|path| (path.as_str(), answer.clone())));
 }
 
-fn counts(jwks: &JwksServer) -> BTreeMap<String, usize> {
+pub(crate) fn counts(jwks: &JwksServer) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for request in jwks.requests() {
         *counts.entry(request.path).or_default() += 1;
@@ -293,18 +293,12 @@ fn an_update_of_the_configuration_keeps_the_keys_of_what_it_still_names() {
         assert_denied(&unknown, "token_issuer_unknown", "before");
         // Issuer 0 leaves, issuer 2 comes.
         let mut updated = policy(&jwks, 3);
-        let apps = &mut updated["apps"][0]["default_policy"]["auth"]["providers"];
-        *apps = json!(["idp-1", "idp-2"]);
+        set_providers(&mut updated, &["idp-1", "idp-2"]);
         updated["providers"]
             .as_object_mut()
             .expect("providers")
             .remove("idp-0");
-        let listeners = std::fs::read_to_string(&file).expect("reading the listeners");
-        let mut listeners: Value = serde_json::from_str(&listeners).expect("JSON");
-        let filters = &mut listeners["resources"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-            ["http_filters"];
-        filters[0]["typed_config"]["config"]["configuration"]["value"] = json!(compiled(&updated));
-        write_whole(&file, &listeners);
+        update_filter(&file, &compiled(&updated));
         assert!(eventually(LONG, || {
             envoy.client().send(&requests[2]).status == 200
         }));
@@ -319,6 +313,105 @@ fn an_update_of_the_configuration_keeps_the_keys_of_what_it_still_names() {
         assert!(counts.values().all(|count| *count == 1), "{counts:?}");
         assert!(envoy.is_alive());
     });
+}
+
+/// Updates that change one thing each: what is not new in them is not fetched again, in whichever worker a request ends
+/// up, and what they leave out is of no use at once.
+#[test]
+fn each_kind_of_update_fetches_what_is_new_in_it_and_nothing_else() {
+    let key = keys::rsa().with_kid("key");
+    let upstream = Upstream::start();
+    envoy::for_oldest_and_newest(|version| {
+        let jwks = JwksServer::start("");
+        serve(&jwks, &key);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("listeners.json");
+        let mut named = policy(&jwks, 2);
+        let config = Config::new(upstream.addr())
+            .filter(compiled(&named))
+            .cluster(&jwks.authority(), jwks.addr())
+            .concurrency(4)
+            .edit({
+                let file = file.clone();
+                move |bootstrap| listeners_from(bootstrap, &file)
+            });
+        let mut envoy = Envoy::start(version, &config);
+        let requests = [0, 1, 2].map(|number| request(number, &key));
+        let at_all_workers = |envoy: &Envoy, passing: &[usize], note: &str| {
+            for _ in 0..16 {
+                for number in passing {
+                    assert_passes(&mut envoy.client(), &requests[*number], note);
+                }
+            }
+        };
+        let fetched = |expected: &[(usize, usize)], note: &str| {
+            let expected: BTreeMap<String, usize> = expected
+                .iter()
+                .map(|(at, count)| (path(*at), *count))
+                .collect();
+            assert_eq!(counts(&jwks), expected, "{note}");
+        };
+        at_all_workers(&envoy, &[0, 1], "before");
+        fetched(&[(0, 1), (1, 1)], "before");
+
+        // Apps alone: a path that was everybody's is now nobody's but for a token, and another one is open.
+        let open = json!({"path": "/open", "policy": {"auth": {"auth_type": "none"}}});
+        named["apps"][0]["routes"] = json!([open]);
+        update_filter(&file, &compiled(&named));
+        let is_open = |envoy: &Envoy| envoy.client().send(&Request::get("/open")).status == 200;
+        assert!(eventually(LONG, || is_open(&envoy)), "{}", envoy.log_end());
+        at_all_workers(&envoy, &[0, 1], "other apps");
+        fetched(&[(0, 1), (1, 1)], "other apps");
+
+        // One more provider.
+        named["providers"] = policy(&jwks, 3)["providers"].take();
+        set_providers(&mut named, &["idp-0", "idp-1", "idp-2"]);
+        update_filter(&file, &compiled(&named));
+        let is_known = |envoy: &Envoy| envoy.client().send(&requests[2]).status == 200;
+        assert!(eventually(LONG, || is_known(&envoy)), "{}", envoy.log_end());
+        at_all_workers(&envoy, &[0, 1, 2], "one more");
+        fetched(&[(0, 1), (1, 1), (2, 1)], "one more");
+
+        // One less.
+        let providers = named["providers"].as_object_mut().expect("providers");
+        providers.remove("idp-0");
+        set_providers(&mut named, &["idp-1", "idp-2"]);
+        update_filter(&file, &compiled(&named));
+        let is_gone = |envoy: &Envoy| envoy.client().send(&requests[0]).status == 401;
+        assert!(eventually(LONG, || is_gone(&envoy)), "{}", envoy.log_end());
+        at_all_workers(&envoy, &[1, 2], "one less");
+        for _ in 0..16 {
+            let gone = envoy.client().send(&requests[0]);
+            assert_denied(&gone, "token_issuer_unknown", "one less");
+        }
+        fetched(&[(0, 1), (1, 1), (2, 1)], "one less");
+
+        // And back: keys that are as fresh as before need no fetch.
+        named["providers"] = policy(&jwks, 3)["providers"].take();
+        set_providers(&mut named, &["idp-0", "idp-1", "idp-2"]);
+        update_filter(&file, &compiled(&named));
+        let is_back = |envoy: &Envoy| envoy.client().send(&requests[0]).status == 200;
+        assert!(eventually(LONG, || is_back(&envoy)), "{}", envoy.log_end());
+        at_all_workers(&envoy, &[0, 1, 2], "and back");
+        fetched(&[(0, 1), (1, 1), (2, 1)], "and back");
+        assert!(envoy.is_alive());
+        let log = envoy.log();
+        assert!(!log.contains("Uncaught"), "{}", envoy.log_end());
+    });
+}
+
+fn set_providers(policy: &mut Value, names: &[&str]) {
+    policy["apps"][0]["default_policy"]["auth"]["providers"] = json!(names);
+}
+
+/// Puts another configuration of the filter into the file that Envoy watches.
+fn update_filter(file: &Path, configuration: &str) {
+    let listeners = std::fs::read_to_string(file).expect("reading the listeners");
+    let mut listeners: Value = serde_json::from_str(&listeners).expect("JSON");
+    let filters = &mut listeners["resources"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+        ["http_filters"];
+    filters[0]["typed_config"]["config"]["configuration"]["value"] = json!(configuration);
+    write_whole(file, &listeners);
 }
 
 /// Moves the listeners of a bootstrap into a file that Envoy watches.

@@ -1,0 +1,116 @@
+//! A hundred thousand tokens that nobody signed, each with a `kid` of its own.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    time::{Duration, Instant},
+};
+
+use nexus_tests::{
+    envoy::{self, Envoy},
+    flood::{self, Forger, Kind},
+    http::Request,
+    jwks_server::JwksServer,
+    keys,
+    keys::Algorithm,
+    upstream::Upstream,
+};
+use serde_json::json;
+
+use crate::scene::{DENIED, Health, ISSUER, fetches, key, token, with_policy};
+
+/// How many made-up tokens are sent to each Envoy, if the variable [`VARIABLE`] does not say.
+const FORGED: u64 = 20_000;
+
+/// Sets how many it is.
+const VARIABLE: &str = "NEXUS_FLOOD_REQUESTS";
+
+/// Of a growth of more than that, in bytes, something is kept of the requests: see the test of memory.
+const TOLERATED: u64 = 3 << 20;
+
+fn forged() -> u64 {
+    match env::var(VARIABLE) {
+        Ok(value) => value
+            .parse()
+            .unwrap_or_else(|_| panic!("`{VARIABLE}` is `{value}`, which is no number")),
+        Err(_) => FORGED,
+    }
+}
+
+/// The flood takes no fetch beyond what the documentation grants it, every made-up token is refused, no good one is, and
+/// nothing is kept of any of them.
+#[test]
+fn a_flood_of_random_kids_costs_the_fetches_of_its_bucket_and_keeps_nobody_out() {
+    let forged = forged();
+    let upstream = Upstream::start();
+    envoy::for_oldest_and_newest(|version| {
+        let jwks = JwksServer::start(keys::jwks([key().public_jwk()]));
+        // No fetch is for freshness.
+        let policy = json!({
+            "slug": "app", "gateway_path": "/",
+            "default_policy": {"auth": {
+                "auth_type": "jwt", "issuer": ISSUER, "audience": "orders", "jwks_url": jwks.url(),
+                "jwks_cache_ttl_secs": 86_400,
+            }},
+        });
+        let config = with_policy(upstream.addr(), &policy)
+            .cluster(&jwks.authority(), jwks.addr())
+            .log_level("warn", "warn");
+        let mut envoy = Envoy::start(version, &config);
+        envoy.wait_for_stats("jwks_fetch", Duration::from_secs(10), |stats| {
+            fetches(stats, "success") == 1
+        });
+        let health = Health::of(&envoy);
+        let good: Vec<Vec<u8>> = (0..32)
+            .map(|number| {
+                let token = token().expires_in(3600).claim("jti", format!("{number}"));
+                Request::get("/")
+                    .bearer(token.sign(&key(), Algorithm::RS256))
+                    .to_bytes()
+            })
+            .collect();
+        let forger = Forger::like(&token().expires_in(3600).sign(&key(), Algorithm::RS256));
+        let good_request = |number: u64| good[number as usize % good.len()].clone();
+        let began = Instant::now();
+        let mut sizes = Vec::new();
+        // What is allocated once, such as what V8 makes of hot functions, is there behind a fifth.
+        for part in 0..5 {
+            let first = part * (forged / 5);
+            let bad_request = |number: u64| forger.request(first + number);
+            let kinds = [
+                Kind {
+                    total: forged / 20,
+                    request: &good_request,
+                },
+                Kind {
+                    total: forged / 5,
+                    request: &bad_request,
+                },
+            ];
+            let report = flood::run(envoy.addr(), 16, &kinds);
+            assert_eq!(report.failures, [""; 0]);
+            let expected = kinds.iter().zip([200, 401]);
+            let expected = expected.map(|(kind, status)| BTreeMap::from([(status, kind.total)]));
+            assert_eq!(report.by_kind, expected.collect::<Vec<_>>());
+            sizes.push(envoy.resident_bytes());
+            println!("{} requests in {:?}", forged / 4, report.elapsed);
+        }
+        let most = flood::most_refetches(began.elapsed());
+        let asked = jwks.count();
+        println!(
+            "{asked} fetches in {:?}; resident bytes: {sizes:?}",
+            began.elapsed()
+        );
+        // The first one was for the start, and the first token that nobody knew had it asked at once.
+        assert!(
+            (2..=1 + most).contains(&asked),
+            "{asked} fetches, at most {most} for the flood"
+        );
+        assert!(sizes[4] <= sizes[0] + TOLERATED, "{sizes:?}");
+        let stats = envoy.stats();
+        let refused = stats.value(&format!("{DENIED}key_not_found"));
+        assert_eq!(refused, forged / 5 * 5, "all of them for their `kid`");
+        assert_eq!(stats.sum(DENIED), refused);
+        health.assert_unharmed(&mut envoy);
+    });
+}
