@@ -10,17 +10,17 @@ use nexus_core::time::Timestamp;
 use serde_json::{Value, json};
 
 /// Seconds since the epoch.
-pub const NOW: u64 = 1_700_000_000;
+pub(crate) const NOW: u64 = 1_700_000_000;
 
 /// A configuration and a request that it allows.
-pub struct Case {
+pub(crate) struct Case {
     /// What the filter would be given.
-    pub json: Vec<u8>,
+    json: Vec<u8>,
     headers: Vec<(String, String)>,
 }
 
 /// Fetches and answers everything that an engine asks for, as a proxy does when it starts.
-pub fn start(engine: &mut Engine) {
+pub(crate) fn start(engine: &mut Engine) {
     let keys = json!({ "keys": [{
         "kty": "OKP", "crv": "Ed25519", "kid": "key",
         "x": URL_SAFE_NO_PAD.encode(signing_key(0, 0).verifying_key()),
@@ -41,14 +41,14 @@ pub fn start(engine: &mut Engine) {
 }
 
 /// An engine at work, and the request.
-pub struct Running {
+pub(crate) struct Running {
     engine: Engine,
     headers: Vec<(String, String)>,
 }
 
 impl Case {
     /// One provider and so many apps, each with a host and three routes of its own.
-    pub fn of_apps(apps: usize) -> Self {
+    pub(crate) fn of_apps(apps: usize) -> Self {
         let last = apps - 1;
         Self::new(
             vec![provider(0, 1)],
@@ -64,7 +64,7 @@ impl Case {
     }
 
     /// One app with so many routes, of exact paths, paths below and expressions in turn.
-    pub fn of_routes(routes: usize) -> Self {
+    pub(crate) fn of_routes(routes: usize) -> Self {
         let all = (0..routes).map(|number| {
             let (path, kind) = match number % 4 {
                 0 | 1 => (format!("/items/{number}"), "exact"),
@@ -86,7 +86,7 @@ impl Case {
     }
 
     /// One app for the tokens of so many providers.
-    pub fn of_providers(providers: usize) -> Self {
+    pub(crate) fn of_providers(providers: usize) -> Self {
         let all: Vec<usize> = (0..providers).collect();
         let app = json!({
             "slug": "app", "hosts": ["*"], "path": "/app", "auth": auth(&all),
@@ -97,7 +97,7 @@ impl Case {
     }
 
     /// One provider with so many keys.
-    pub fn of_keys(keys: usize) -> Self {
+    pub(crate) fn of_keys(keys: usize) -> Self {
         Self::new(
             vec![provider(0, keys)],
             vec![app(0, three_routes())],
@@ -107,7 +107,7 @@ impl Case {
     }
 
     /// So many providers whose keys are fetched, each from a place of its own.
-    pub fn of_sources(sources: usize) -> Self {
+    pub(crate) fn of_sources(sources: usize) -> Self {
         let providers = (0..sources).map(|number| {
             let authority = format!("idp-{number}.example.com");
             let mut provider = provider(number, 1);
@@ -162,13 +162,13 @@ impl Case {
     }
 
     /// Takes the configuration, as a VM does.
-    pub fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> Engine {
         let config = Config::parse(&self.json).expect("a configuration");
         Engine::new(config, &|_| None, 7, Timestamp::from_seconds(NOW)).expect("a good one")
     }
 
     /// The engine with the request.
-    pub fn run(self) -> Running {
+    pub(crate) fn run(self) -> Running {
         Running {
             engine: self.engine(),
             headers: self.headers,
@@ -178,7 +178,7 @@ impl Case {
 
 impl Running {
     /// Decides the request.
-    pub fn decide(&mut self) -> Decision {
+    pub(crate) fn decide(&mut self) -> Decision {
         let headers: Vec<(&[u8], &[u8])> = self
             .headers
             .iter()
@@ -193,7 +193,7 @@ impl Running {
     }
 
     /// The same request with another last character in its token, which then is not genuine.
-    pub fn forge(&mut self) {
+    pub(crate) fn forge(&mut self) {
         let (_, value) = self.headers.last_mut().expect("there are headers");
         let at = value.len() - 20;
         let other = if value.as_bytes()[at] == b'A' {
@@ -205,7 +205,7 @@ impl Running {
     }
 
     /// The same request without its token.
-    pub fn strip(&mut self) {
+    pub(crate) fn strip(&mut self) {
         self.headers.pop();
     }
 }
