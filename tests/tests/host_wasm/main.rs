@@ -7,6 +7,7 @@ mod fetching;
 mod forwarding;
 mod hostile;
 mod module;
+mod rsa;
 mod telling;
 
 use nexus_host::{Answer, Outcome, Request, Stream, Vm};
