@@ -163,6 +163,29 @@ fn the_key_of_a_certificate() {
 }
 
 #[test]
+fn a_p256_key_is_written_in_der_with_its_whole_point_however_it_was_read() {
+    let SigningKey::P256(ec) = key(Algorithm::Es256) else {
+        panic!("a P-256 key")
+    };
+    let whole = key(Algorithm::Es256).spki_der();
+    // RFC 5480 §2.2: the same structure with a compressed point, which is 32 bytes shorter.
+    let point = ec.verifying_key().to_encoded_point(true);
+    let (head, _) = whole.split_at(whole.len() - 65);
+    let mut compressed = [head, point.as_bytes()].concat();
+    for length in [1, head.len() - 2] {
+        compressed[length] -= 32;
+    }
+    for der in [&whole, &compressed] {
+        let set = JwkSet::from_pem(block("PUBLIC KEY", der).as_bytes()).unwrap();
+        assert_eq!(set.to_json(), key_set(Algorithm::Es256).to_json());
+        assert_eq!(set.keys()[0].to_spki_der().as_ref(), Some(&whole));
+    }
+    for algorithm in [Algorithm::Es384, Algorithm::EdDsa, Algorithm::Hs256] {
+        assert_eq!(key_set(algorithm).keys()[0].to_spki_der(), None);
+    }
+}
+
+#[test]
 fn private_keys_are_refused_by_name() {
     let SigningKey::Rsa(rsa) = key(Algorithm::Rs256) else {
         panic!("an RSA key")

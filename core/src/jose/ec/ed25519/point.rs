@@ -109,17 +109,17 @@ impl Group for Edwards25519 {
         h: Element::ONE,
     };
 
-    /// By dbl-2008-hwcd of the Explicit-Formulas Database.
+    /// By dbl-2008-hwcd of the Explicit-Formulas Database, with f and h negated.
     fn double(point: &Point) -> Point {
         let Point { e, f, g, h } = point;
         let (x, y, z) = (e.times(f), g.times(h), f.times(g));
-        let (xx, yy, zz, xy) = (x.squared(), y.squared(), z.squared(), x.times(&y));
+        let (xx, yy, zz) = (x.squared(), y.squared(), z.squared());
         let g = yy.minus(&xx);
         Point {
-            e: xy.plus(&xy),
-            f: g.minus(&zz).minus(&zz).carried(),
-            h: yy.plus(&xx).negated().carried(),
+            e: x.plus(&x).times(&y),
+            f: zz.plus(&zz).minus(&g).carried(),
             g,
+            h: yy.plus(&xx),
         }
     }
 

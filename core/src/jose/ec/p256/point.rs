@@ -90,12 +90,12 @@ impl Group for P256 {
         // 8 gamma².
         let square = twice_gamma.squared();
         let last = square.plus(&square);
-        let yz = y.times(z);
+        let z = y.plus(y).times(z);
         let y = beta4.minus(&x).times(&alpha).minus(&last).carried();
         Point {
             x,
             y,
-            z: yz.plus(&yz).carried(),
+            z,
             // There is no point of order two.
             is_infinity: false,
         }
