@@ -29,18 +29,6 @@ static ORDER: Order = Order::new([
     0xffff_ffff,
 ]);
 
-/// p - n: an r below it is that of a point whose x is r, or r + n.
-const P_MINUS_N: Words = Words([
-    0x039c_dbae,
-    0x0c46_353d,
-    0x58e8_617b,
-    0x4319_0552,
-    0,
-    0,
-    0,
-    0,
-]);
-
 /// The table of the base point G.
 const GENERATOR: Comb<'static, Entry> = Comb {
     table: &generator::TABLE,
@@ -127,13 +115,14 @@ impl PublicKey {
         if point.is_infinity {
             return None;
         }
-        // Whether x is r modulo n: x is X / Z², below p.
+        // Whether x is r modulo n. x is X / Z², below p: it is r, or r + n if that is below p too.
         let z_squared = point.z.squared();
         let is_x = |number: &Words| {
             Element::new(number)
                 .is_some_and(|number| number.times(&z_squared).minus(&point.x).is_zero())
         };
-        (is_x(&r) || r < P_MINUS_N && is_x(&r.plus(ORDER.words()).0)).then_some(())
+        let (beyond, is_too_large) = r.plus(ORDER.words());
+        (is_x(&r) || !is_too_large && is_x(&beyond)).then_some(())
     }
 
     /// u1 · G + u2 · Q, for numbers below n.
