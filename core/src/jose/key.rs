@@ -41,7 +41,7 @@ pub struct Jwk {
     material: Material,
     private_key_material: bool,
     /// In DER, made when it is first asked for.
-    subject_public_key_info: OnceCell<Option<Box<[u8]>>>,
+    spki_der: OnceCell<Option<Box<[u8]>>>,
 }
 
 /// What signatures are verified with, ready for use.
@@ -101,7 +101,7 @@ impl Jwk {
             algorithms,
             material,
             private_key_material,
-            subject_public_key_info: OnceCell::new(),
+            spki_der: OnceCell::new(),
         })
     }
 
@@ -112,7 +112,7 @@ impl Jwk {
             algorithms: material.algorithms()?,
             material,
             private_key_material: false,
-            subject_public_key_info: OnceCell::new(),
+            spki_der: OnceCell::new(),
         })
     }
 
@@ -133,7 +133,7 @@ impl Jwk {
             algorithms: usable,
             material,
             private_key_material: false,
-            subject_public_key_info: OnceCell::new(),
+            spki_der: OnceCell::new(),
         })
     }
 
@@ -177,16 +177,11 @@ impl Jwk {
             && signature::is_valid(algorithm, &self.material, message, signature)
     }
 
-    /// The key as others read it, in DER (RFC 5280 §4.1.2.7); `None` for a kind that nobody else is asked about.
-    pub(super) fn subject_public_key_info(&self) -> Option<&[u8]> {
-        self.subject_public_key_info
-            .get_or_init(|| {
-                let members = match self.material {
-                    Material::Secret(_) => return None,
-                    _ => self.material.members(),
-                };
-                offload::subject_public_key_info(&members).map(Vec::into_boxed_slice)
-            })
+    /// The key as a SubjectPublicKeyInfo in DER (RFC 5280 §4.1.2.7), for whoever else can check signatures; `None` for a
+    /// kind that nobody else is asked about.
+    pub fn to_spki_der(&self) -> Option<&[u8]> {
+        self.spki_der
+            .get_or_init(|| self.material.to_spki_der().map(Vec::into_boxed_slice))
             .as_deref()
     }
 
@@ -405,6 +400,14 @@ impl Material {
             Self::Secp256k1(_) => "a secp256k1",
             Self::Ed25519(_) => "an Ed25519",
             Self::Secret(_) => "a symmetric",
+        }
+    }
+
+    /// The key as a SubjectPublicKeyInfo in DER: that of RSA or of a curve of RFC 5480, and nothing of a secret.
+    pub(super) fn to_spki_der(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Secret(_) => None,
+            _ => offload::subject_public_key_info(&self.members()),
         }
     }
 

@@ -141,7 +141,7 @@ fn verify(
         Algorithm::Es512 => (Hash::Sha512, Some(66)),
         _ => return None,
     };
-    let public_key = key.subject_public_key_info()?;
+    let public_key = key.to_spki_der()?;
     let as_der;
     let signature = match coordinate_bytes {
         None => signature,

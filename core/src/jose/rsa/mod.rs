@@ -18,11 +18,6 @@ use montgomery::Modulus;
 /// The largest public exponent.
 pub(super) const MAX_EXPONENT: u64 = (1 << 33) - 1;
 
-/// AlgorithmIdentifier of rsaEncryption with its NULL parameters (RFC 8017 A.1), in DER.
-const RSA_ENCRYPTION: [u8; 15] = [
-    0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
-];
-
 /// A public key, with what its modulus needs for fast arithmetic.
 #[derive(Clone)]
 pub(super) struct PublicKey {
@@ -50,15 +45,6 @@ impl PublicKey {
     /// The exponent, big-endian, without zeros in front.
     pub(super) fn exponent(&self) -> Vec<u8> {
         without_leading_zeros(&self.exponent.to_be_bytes()).to_vec()
-    }
-
-    /// The key as a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) in DER, its key an RSAPublicKey (RFC 8017 A.1.1).
-    pub(super) fn to_spki_der(&self) -> Vec<u8> {
-        let numbers = [integer(self.modulus()), integer(&self.exponent())].concat();
-        let key = element(0x30, &numbers);
-        // A string of bits says first how many bits of its last byte are none of its own.
-        let key = element(0x03, &[&[0], key.as_slice()].concat());
-        element(0x30, &[RSA_ENCRYPTION.as_slice(), &key].concat())
     }
 
     /// Whether `signature` is the RSASSA-PKCS1-v1_5 signature of `message` (RFC 8017 §8.2.2).
@@ -110,24 +96,4 @@ pub(super) fn bit_length(number: &[u8]) -> usize {
         .len()
         .saturating_mul(8)
         .saturating_sub(unused as usize)
-}
-
-/// A positive INTEGER in DER: one whose first bit is set would be negative, and gets a zero in front.
-fn integer(number: &[u8]) -> Vec<u8> {
-    match number.first() {
-        Some(first) if first.leading_zeros() > 0 => element(0x02, number),
-        _ => element(0x02, &[&[0], number].concat()),
-    }
-}
-
-/// An element in DER of at most 65,535 bytes, which is far more than a key has.
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let [.., high, low] = content.len().to_be_bytes();
-    let mut der = match (high, low) {
-        (0, 0..=0x7f) => alloc::vec![tag, low],
-        (0, _) => alloc::vec![tag, 0x81, low],
-        _ => alloc::vec![tag, 0x82, high, low],
-    };
-    der.extend_from_slice(content);
-    der
 }

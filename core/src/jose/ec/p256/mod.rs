@@ -29,18 +29,6 @@ static ORDER: Order = Order::new([
     0xffff_ffff,
 ]);
 
-/// p - n: an r below it is that of a point whose x is r, or r + n.
-const P_MINUS_N: Words = Words([
-    0x039c_dbae,
-    0x0c46_353d,
-    0x58e8_617b,
-    0x4319_0552,
-    0,
-    0,
-    0,
-    0,
-]);
-
 /// The table of the base point G.
 const GENERATOR: Comb<'static, Entry> = Comb {
     table: &generator::TABLE,
@@ -88,18 +76,6 @@ impl PublicKey {
         [self.x.to_be_bytes(), self.y.to_be_bytes()]
     }
 
-    /// The key as a SubjectPublicKeyInfo in DER (RFC 5480 §2), its point uncompressed.
-    pub(in crate::jose) fn to_spki_der(&self) -> Vec<u8> {
-        // A sequence of the algorithm, which is a sequence of id-ecPublicKey and secp256r1, and of a bit string that
-        // leaves no bit of its last byte out and begins with the marker of an uncompressed point.
-        const PREFIX: [u8; 27] = [
-            0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-            0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
-        ];
-        let [x, y] = self.coordinates();
-        [PREFIX.as_slice(), &x, &y].concat()
-    }
-
     /// Whether `signature` is one of `message`: r and s behind each other in full length (RFC 7518 §3.4), neither 0 nor
     /// beyond the order. A high s is valid.
     pub(in crate::jose) fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -127,13 +103,14 @@ impl PublicKey {
         if point.is_infinity {
             return None;
         }
-        // Whether x is r modulo n: x is X / Z², below p.
+        // Whether x is r modulo n. x is X / Z², below p: it is r, or r + n if that is below p too.
         let z_squared = point.z.squared();
         let is_x = |number: &Words| {
             Element::new(number)
                 .is_some_and(|number| number.times(&z_squared).minus(&point.x).is_zero())
         };
-        (is_x(&r) || r < P_MINUS_N && is_x(&r.plus(ORDER.words()).0)).then_some(())
+        let (beyond, is_too_large) = r.plus(ORDER.words());
+        (is_x(&r) || !is_too_large && is_x(&beyond)).then_some(())
     }
 
     /// u1 · G + u2 · Q, for numbers below n.
