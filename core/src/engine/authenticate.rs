@@ -233,7 +233,8 @@ impl Bench<'_> {
         }
         let used_remote_keys = core::mem::replace(&mut self.used_remote_keys, used_before);
         self.used_remote_keys |= used_remote_keys;
-        if needs_answer && !(examination.is_accepted() && !self.plan.is_exhaustive) {
+        // One who accepts is enough, unless all are to be asked.
+        if needs_answer && (self.plan.is_exhaustive || !examination.is_accepted()) {
             return None;
         }
         if let Some(fingerprint) = fingerprint.filter(|_| !needs_answer) {

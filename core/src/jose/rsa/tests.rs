@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use std::vec::Vec;
 
+use super::super::key::Material;
 use super::montgomery::Modulus;
 use super::{Hash, MAX_EXPONENT, PublicKey, bit_length, encoding};
 

@@ -7,7 +7,6 @@ mod point;
 mod tests;
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::cell::{Cell, OnceCell};
 use sha2::{Digest as _, Sha256};
 

@@ -11,6 +11,7 @@ use super::super::slow::{Slow, below, hex, is_tight, limbs};
 use super::*;
 use crate::jose::ec::comb::Group as _;
 use crate::jose::ec::limbs::unpacked;
+use crate::jose::key::Material;
 
 const P: Words = Words([
     0xffff_ffff,
