@@ -46,6 +46,7 @@ pub mod jwks_server;
 pub mod keys;
 pub mod load;
 pub mod nexusctl;
+pub mod proxy_crypto;
 mod server;
 pub mod tls;
 pub mod tokens;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arrival, Case, NOW, Observed, Setting, by_name, ctl, envoy, native, wasm};
+use super::{
+    Arrival, Case, NOW, Observed, Setting, by_name, ctl, envoy, native, wasm, wasm::Variant,
+};
 use crate::{envoy::Version, http::escape, tokens};
 
 impl Observed {
@@ -165,11 +167,13 @@ pub fn check(setting: &Setting, cases: impl Fn(i64) -> Vec<Case>, envoys: &[Vers
             observed: native::observe(setting, &pretended, arrival),
             cases: pretended.clone(),
         });
-        sides.push(Side {
-            name: format!("nexus-host{note}"),
-            observed: wasm::observe(setting, &pretended, arrival),
-            cases: pretended.clone(),
-        });
+        for variant in Variant::ALL {
+            sides.push(Side {
+                name: format!("nexus-host{}{note}", variant.note()),
+                observed: wasm::observe(setting, &pretended, arrival, variant),
+                cases: pretended.clone(),
+            });
+        }
     }
     for version in envoys {
         let cases = cases(tokens::now());

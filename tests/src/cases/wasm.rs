@@ -10,7 +10,7 @@ use nexus_host::{
 use serde_json::Value;
 
 use super::{Arrival, Case, NOW, Observed, Reply, Seen, Setting, by_name};
-use crate::artifacts;
+use crate::{artifacts, proxy_crypto};
 
 /// The longest time that a case may take, by the fake clock: longer than any request may wait.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
@@ -58,15 +58,29 @@ impl Bed {
 
     /// The same with another level of the log.
     pub fn with_log_level(level: LogLevel) -> Self {
+        Self::build(level, false)
+    }
+
+    /// The same where the proxy has cryptography of its own.
+    pub fn with_cryptography() -> Self {
+        Self::build(LogLevel::Debug, true)
+    }
+
+    fn build(level: LogLevel, has_cryptography: bool) -> Self {
         let clock = FakeClock::at(Duration::from_secs(NOW.unsigned_abs()));
         let callouts = ScriptedCallouts::new();
+        let mut proxy = Proxy::builder()
+            .clock(clock.clone())
+            .seed(1)
+            .callouts(callouts.clone())
+            .log_level(level);
+        if has_cryptography {
+            proxy = proxy.foreign_function(proxy_crypto::NAME, |arguments| {
+                Ok(proxy_crypto::verify_signature(arguments))
+            });
+        }
         Self {
-            proxy: Proxy::builder()
-                .clock(clock.clone())
-                .seed(1)
-                .callouts(callouts.clone())
-                .log_level(level)
-                .build(),
+            proxy: proxy.build(),
             clock,
             callouts,
         }
@@ -74,7 +88,11 @@ impl Bed {
 
     /// A process where every key set of the setting is served.
     pub fn serving(setting: &Setting) -> Self {
-        let bed = Self::new();
+        Self::new().serve(setting)
+    }
+
+    fn serve(self, setting: &Setting) -> Self {
+        let bed = self;
         for remote in setting.remotes() {
             let answer = setting
                 .published(&remote.url)
@@ -144,25 +162,107 @@ pub fn request(request: &super::Request) -> Request {
     )
 }
 
-/// Decides every case.
-pub(super) fn observe(setting: &Setting, cases: &[Case], arrival: Arrival) -> Vec<Observed> {
-    let shared = Bed::serving(setting);
+/// What the filter is told beside the policy, and the proxy offers: it may make no difference to any decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// What comes by itself: tokens are remembered, the module checks signatures as there is nobody else.
+    AsCompiled,
+    /// No token is remembered, and the module checks signatures although the proxy could.
+    Alone,
+    /// One token is remembered, and the proxy checks the signatures that it can.
+    WithProxy,
+}
+
+impl Variant {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::AsCompiled, Self::Alone, Self::WithProxy];
+
+    /// What to call a side.
+    pub(super) const fn note(self) -> &'static str {
+        match self {
+            Self::AsCompiled => "",
+            Self::Alone => ", no cache, own cryptography",
+            Self::WithProxy => ", cache of one, the proxy's cryptography",
+        }
+    }
+
+    /// The VM of a setting.
+    ///
+    /// # Panics
+    /// When the configuration is not JSON.
+    pub fn vm_config(self, setting: &Setting) -> VmConfig {
+        let mut config = vm_config(setting);
+        let (size, verification) = match self {
+            Self::AsCompiled => return config,
+            Self::Alone => (0, "module"),
+            Self::WithProxy => (1, "host"),
+        };
+        let mut told: Value = serde_json::from_str(setting.compiled()).expect("JSON");
+        told["jwt_cache_size"] = size.into();
+        told["signature_verification"] = verification.into();
+        config.plugin_configuration = told.to_string().into_bytes();
+        config
+    }
+}
+
+/// Decides every case; where the keys are there before, each twice in a row, by which what is remembered comes to bear.
+pub(super) fn observe(
+    setting: &Setting,
+    cases: &[Case],
+    arrival: Arrival,
+    variant: Variant,
+) -> Vec<Observed> {
+    let bed = || {
+        let bed = match variant {
+            Variant::AsCompiled => Bed::new(),
+            Variant::Alone | Variant::WithProxy => Bed::with_cryptography(),
+        };
+        bed.serve(setting)
+    };
+    let start = |bed: &Bed| {
+        let vm = bed.proxy.start_vm(module(), variant.vm_config(setting));
+        vm.unwrap_or_else(|error| panic!("`{}` does not start: {error}", setting.name()))
+    };
+    let shared = bed();
     let shared_vm = match arrival {
-        Arrival::AfterKeys => Some(shared.start_with_keys(setting)),
+        Arrival::AfterKeys => {
+            let vm = start(&shared);
+            shared.proxy.advance(Duration::from_millis(10));
+            Some(vm)
+        }
         Arrival::BeforeKeys => None,
     };
     let mut all = Vec::new();
     for case in cases {
         all.push(match &shared_vm {
-            Some(vm) => decide(&shared, vm, case),
+            Some(vm) => {
+                let observed = decide(&shared, vm, case);
+                if !has_proof(case) {
+                    let again = decide(&shared, vm, case);
+                    assert_eq!(
+                        again,
+                        observed,
+                        "`{}`, asked again{}",
+                        case.name,
+                        variant.note()
+                    );
+                }
+                observed
+            }
             None => {
-                let bed = Bed::serving(setting);
-                let vm = bed.start(setting);
+                let bed = bed();
+                let vm = start(&bed);
                 decide(&bed, &vm, case)
             }
         });
     }
     all
+}
+
+/// Whether a case has a proof that is used up.
+fn has_proof(case: &Case) -> bool {
+    let mut headers = case.request.headers.iter();
+    headers.any(|(name, _)| name.eq_ignore_ascii_case("dpop"))
 }
 
 fn decide(bed: &Bed, vm: &Vm, case: &Case) -> Observed {

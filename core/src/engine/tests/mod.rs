@@ -8,6 +8,7 @@ mod forwarding;
 mod key_sources;
 mod placing;
 mod possession;
+mod remembering;
 mod replies;
 mod requiring;
 mod revoking;
@@ -79,7 +80,10 @@ impl Bed {
         let now = Timestamp::from_seconds(START);
         let config = Config::parse(config.to_string().as_bytes()).unwrap();
         Self {
-            engine: Engine::new(config, &environment, 7, now).unwrap(),
+            // Nothing that a test expects depends on whether tokens are remembered.
+            engine: Engine::new(config, &environment, 7, now)
+                .unwrap()
+                .with_token_cache([7; 16]),
             now,
             requests: 0,
         }
