@@ -3,7 +3,7 @@
 //!
 //! In WebAssembly each function is an instruction or a few of its SIMD proposal, which is part of WebAssembly 2.0.
 //! Only functions that have the feature enabled use it, so that nothing else in the module changes. Elsewhere the
-//! same functions are written out; there debug builds also notice a sum that does not fit.
+//! same functions are written out; there the unit tests also notice a sum that does not fit.
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) use portable::Lanes;
@@ -174,7 +174,8 @@ mod portable {
     /// The sum, which fits unless the bounds that [`montgomery`](super::super::montgomery) reckons with are wrong.
     #[inline]
     fn sum(a: i32, b: i32) -> i32 {
-        debug_assert!(a.checked_add(b).is_some(), "{a} and {b} overflow");
+        #[cfg(test)]
+        assert!(a.checked_add(b).is_some(), "{a} and {b} overflow");
         a.wrapping_add(b)
     }
 
@@ -277,7 +278,8 @@ mod portable {
         #[inline]
         pub(in super::super) fn interleave(even: Self, odd: Self) -> Self {
             even.with(odd, |even, odd| {
-                debug_assert!(even.abs().max(odd.abs()) <= super::super::montgomery::MAX_DIGIT);
+                #[cfg(test)]
+                assert!(even.abs().max(odd.abs()) <= super::super::montgomery::MAX_DIGIT);
                 pair(even, odd)
             })
         }

@@ -31,6 +31,11 @@ const STEPS: usize = 12;
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) const MAX_DIGIT: i32 = (1 << 12) + 264;
 
+const _: () = assert!(
+    STEPS as i64 * 4 * 2 * MAX_DIGIT as i64 * MAX_DIGIT as i64 + (1 << 14) < 1 << 31,
+    "a sum fits 32 bits with its sign"
+);
+
 /// A block of a number at each of eight shifts: the vector of index t has the digits of places 8 k - t to 8 k - t + 7.
 type Shifts = [Lanes; 8];
 
