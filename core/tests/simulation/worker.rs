@@ -135,7 +135,9 @@ impl World {
         let seed = u64::from(member) << 32;
         let engine = Engine::new(settings.config(), &|_| None, seed, clock)
             .expect("the policy can be used")
-            .with_process(Box::new(process), seed);
+            .with_process(Box::new(process), seed)
+            // Some remember tokens, some do not: the promises hold for both.
+            .with_token_cache(u128::from(seed).to_be_bytes());
         *worker = Worker {
             member,
             engine: Some(engine),
