@@ -28,7 +28,6 @@ const STEPS: usize = 12;
 /// largest modulus, of 79 blocks (7 times in a product, in a square twice 4 times), and in a square once more for the
 /// few products that are not doubled. So less than 2^21 + 2^16 comes to a place, of which 264 or less is carried on,
 /// to a digit of up to 2^12.
-#[cfg(not(target_arch = "wasm32"))]
 pub(super) const MAX_DIGIT: i32 = (1 << 12) + 264;
 
 const _: () = assert!(
