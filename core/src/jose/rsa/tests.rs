@@ -302,10 +302,7 @@ proptest! {
 
 #[test]
 fn signatures_of_every_size_of_key_are_accepted_and_of_no_other_message() {
-    let sizes = (2048..=8192_usize)
-        .step_by(509)
-        .chain(2049..=2064)
-        .chain([3072, 4096, 8191, 8192]);
+    let sizes = (2048..=2057_usize).chain([2500, 3072, 4096, 6001, 8191, 8192]);
     for bits in sizes {
         for hash in HASHES {
             let encodings = [
