@@ -32,6 +32,9 @@ const HEADROOM: f64 = 1.1;
 /// used much.
 const WARM_UP_TOKENS: usize = 1_000;
 
+/// The part of its time that a worker may wait for a processor in a run that is worth something.
+const MOST_WAITED: f64 = 0.1;
+
 /// How long Envoy is left alone before its processor time is read.
 const SETTLE: Duration = Duration::from_millis(5);
 
@@ -211,6 +214,7 @@ fn loads(traffic: &[Traffic], lanes: &[Lane]) -> Vec<Load> {
                 cpu: Sample(Vec::new()),
                 process_cpu: Sample(Vec::new()),
                 rate: Sample(Vec::new()),
+                waited: Sample(Vec::new()),
             });
         }
     }
@@ -223,6 +227,7 @@ struct Measured {
     cpu: f64,
     process_cpu: f64,
     rate: f64,
+    waited: f64,
 }
 
 fn add(loads: &mut [Load], contender: Contender, scenario: Scenario, measured: &Measured) {
@@ -234,6 +239,7 @@ fn add(loads: &mut [Load], contender: Contender, scenario: Scenario, measured: &
     load.cpu.0.push(measured.cpu);
     load.process_cpu.0.push(measured.process_cpu);
     load.rate.0.push(measured.rate);
+    load.waited.0.push(measured.waited);
 }
 
 impl Lane {
@@ -281,6 +287,7 @@ impl Lane {
             cpu: used.worker.as_secs_f64() * 1e6 / count,
             process_cpu: used.process.as_secs_f64() * 1e6 / count,
             rate: count / answers.elapsed.as_secs_f64(),
+            waited: used.waited.as_secs_f64() / (used.waited + used.worker).as_secs_f64(),
         }
     }
 
@@ -381,8 +388,22 @@ impl Lane {
     }
 }
 
+/// When and where, and whether the machine had time for it.
+fn about_run(results: &Results) -> String {
+    let waited = results.waited();
+    let mut text = format!("{}, {} rounds.", results.run.line(), results.rounds);
+    if waited > MOST_WAITED {
+        text += &format!(
+            " The machine was busy with something else: for {:.0} % of the time in which a worker had something to do \
+             it waited for a processor. Figures of such a run are worth little.",
+            waited * 100.0
+        );
+    }
+    text
+}
+
 fn print(results: &Results) {
-    println!("{}\n", results.run.line());
+    println!("{}\n", about_run(results));
     let about = |title: &str| println!("{title}\n");
     about(&format!(
         "Microseconds of the worker's CPU for a request: median of {} rounds ± half the distance of the quartiles\n\
@@ -407,10 +428,7 @@ fn print(results: &Results) {
 
 fn write_docs(results: &Results) {
     let mut document = Document::open();
-    document.replace(
-        "run",
-        &format!("{}, {} rounds.\n", results.run.line(), results.rounds),
-    );
+    document.replace("run", &about_run(results));
     document.replace("cpu", &results.cpu_table().to_markdown());
     document.replace("rate", &results.rate_table().to_markdown());
     if let Some(rate) = results.paced_at {

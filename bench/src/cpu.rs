@@ -23,6 +23,8 @@ pub(crate) struct Used {
     pub(crate) worker: Duration,
     /// Of all threads that run.
     pub(crate) process: Duration,
+    /// For how long the first worker had something to do and no processor to do it on.
+    pub(crate) waited: Duration,
 }
 
 impl Used {
@@ -31,6 +33,7 @@ impl Used {
         Self {
             worker: self.worker.saturating_sub(earlier.worker),
             process: self.process.saturating_sub(earlier.process),
+            waited: self.waited.saturating_sub(earlier.waited),
         }
     }
 }
@@ -57,7 +60,7 @@ impl Clock {
     /// # Panics
     /// When the process is gone, or the kernel does not tell.
     pub(crate) fn read(&self) -> Used {
-        let worker = time_of(&self.worker).unwrap_or_else(|| {
+        let (worker, waited) = times_of(&self.worker).unwrap_or_else(|| {
             panic!(
                 "`{}` does not tell the processor time",
                 self.worker.display()
@@ -66,9 +69,13 @@ impl Clock {
         // A thread may end while they are listed.
         let process = threads(&self.tasks)
             .iter()
-            .filter_map(|thread| time_of(thread))
+            .filter_map(|thread| Some(times_of(thread)?.0))
             .sum();
-        Used { worker, process }
+        Used {
+            worker,
+            process,
+            waited,
+        }
     }
 }
 
@@ -79,9 +86,10 @@ fn threads(tasks: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// `schedstat` begins with the nanoseconds on a processor, user and system.
-fn time_of(thread: &Path) -> Option<Duration> {
+/// `schedstat` begins with the nanoseconds on a processor, user and system, and those of waiting for one.
+fn times_of(thread: &Path) -> Option<(Duration, Duration)> {
     let text = fs::read_to_string(thread.join("schedstat")).ok()?;
-    let nanos = text.split_whitespace().next()?.parse().ok()?;
-    Some(Duration::from_nanos(nanos))
+    let mut fields = text.split_whitespace();
+    let mut next = || Some(Duration::from_nanos(fields.next()?.parse().ok()?));
+    Some((next()?, next()?))
 }

@@ -26,6 +26,8 @@ pub(crate) struct Load {
     pub(crate) process_cpu: Sample,
     /// Answers in a second.
     pub(crate) rate: Sample,
+    /// The part of the time in which the worker had something to do that it waited for a processor.
+    pub(crate) waited: Sample,
 }
 
 /// Rounds at a rate that does not depend on the answers, in microseconds.
@@ -83,6 +85,12 @@ impl Results {
             .find(|latency| latency.contender.name == contender)?
             .percentiles
             .as_ref()
+    }
+
+    /// The part of their time that workers waited for a processor, median over all rounds.
+    pub(crate) fn waited(&self) -> f64 {
+        let all = self.loads.iter().flat_map(|load| load.waited.0.clone());
+        Sample(all.collect()).median()
     }
 
     /// The contenders that were measured, in their order.
@@ -185,6 +193,7 @@ impl Results {
                 "cpu_us": load.cpu.to_json(),
                 "process_cpu_us": load.process_cpu.to_json(),
                 "requests_per_second": load.rate.to_json(),
+                "waited_for_processor": load.waited.to_json(),
                 "cpu_ratio_to_native": ratio.map(|ratio| ratio.to_json()),
             })
         });
