@@ -281,6 +281,8 @@ impl Commons {
         if let Some(process) = &mut self.process {
             // Where it cannot be kept, others find nothing that fits their record, and fetch.
             let _ = process.swap(&topic.content_key(), content, ANY_NUMBER);
+            // What is put there has to be in the register, or nobody would ever empty it.
+            self.registered = None;
         }
     }
 

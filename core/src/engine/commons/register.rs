@@ -177,32 +177,51 @@ fn visit(
             });
         }
         if store.swap(KEY, &register.to_bytes(), number)? {
-            return remains
-                .into_iter()
-                .try_for_each(|remains| empty(store, &remains, now));
+            let is_left = |remains: &Remains| !empty(store, remains, now).unwrap_or(false);
+            remains.retain(is_left);
+            let left: Vec<Topic> = remains.iter().map(|remains| remains.topic).collect();
+            return enter(store, &left);
         }
     }
     Ok(())
 }
 
-/// Empties what is left of a source, unless somebody is at it.
+/// Writes sources in that could not be emptied: nobody would look for them again.
+fn enter(store: &mut (impl SharedStore + ?Sized), topics: &[Topic]) -> Result<(), StoreError> {
+    if topics.is_empty() {
+        return Ok(());
+    }
+    for _ in 0..ATTEMPTS {
+        let stored = store.read(KEY)?;
+        let number = stored.as_ref().map_or(NO_NUMBER, |it| it.number);
+        let known = stored.and_then(|it| Register::parse(&it.value));
+        let mut register = known.unwrap_or_default();
+        register.enter(topics);
+        if store.swap(KEY, &register.to_bytes(), number)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Empties what is left of a source, unless somebody is at it; whether nothing is left.
 fn empty(
     store: &mut (impl SharedStore + ?Sized),
     remains: &Remains,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     if let Some(record) = &remains.record {
         let known = Record::parse(&record.value);
         let is_in_use = known.is_some_and(|it| it.held(now, now.after(LONGEST_LEASE)).is_some());
         let topic = remains.topic;
         if is_in_use || !store.swap(&topic.record_key(), EMPTY_RECORD, record.number)? {
-            return Ok(());
+            return Ok(false);
         }
     }
-    if let Some(content) = remains.content.as_ref().filter(|it| !it.value.is_empty()) {
-        store.swap(&remains.topic.content_key(), b"", content.number)?;
+    match remains.content.as_ref().filter(|it| !it.value.is_empty()) {
+        Some(content) => store.swap(&remains.topic.content_key(), b"", content.number),
+        None => Ok(true),
     }
-    Ok(())
 }
 
 #[cfg(test)]
