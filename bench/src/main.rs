@@ -10,6 +10,7 @@ mod contenders;
 mod cpu;
 mod document;
 mod driver;
+mod flood;
 mod goals;
 mod instructions;
 mod machine;
@@ -52,6 +53,8 @@ enum Benchmark {
     Scale,
     /// How long Envoy takes until it answers
     Startup,
+    /// What a flood of tokens with made-up `kid`s takes from good ones
+    Flood,
     /// How many WebAssembly instructions a request takes, the same on every machine
     Instructions,
 }
@@ -118,6 +121,7 @@ fn main() -> ExitCode {
         Benchmark::Compare => compare::run,
         Benchmark::Scale => scale::run,
         Benchmark::Startup => startup::run,
+        Benchmark::Flood => flood::run,
         Benchmark::Instructions => instructions::run,
     };
     match run(&options) {

@@ -131,6 +131,7 @@ impl Plugin {
             Some(decision) => self.carry_out(&decision, &request),
             None => {
                 self.metrics.count_cache_miss();
+                self.alarm.handle_waiting(now);
                 self.schedule(now);
                 Progress::Undecided
             }

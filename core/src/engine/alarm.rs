@@ -38,6 +38,15 @@ impl Alarm {
         self.timer = Timer::Unset;
     }
 
+    /// Takes note that somebody begins to wait, who is promised a time: a timer that was set before the clock was set
+    /// forward by less than it had to run would call too late, and does not show it. It is set anew then, to the same
+    /// time, unless it is about to call.
+    pub fn handle_waiting(&mut self, now: Timestamp) {
+        if matches!(self.timer, Timer::Until(at) if at > now) {
+            self.timer = Timer::Unset;
+        }
+    }
+
     /// In how many milliseconds the timer is to call from now on, for an engine with this
     /// [`poll_timeout`](super::Engine::poll_timeout); zero switches it off. `None` when it is to be left as it is.
     pub fn poll_period(&mut self, wanted: Option<Timestamp>, now: Timestamp) -> Option<Millis> {
@@ -97,6 +106,22 @@ mod tests {
             alarm.handle_call();
             assert_eq!(alarm.poll_period(wanted, NOW), Some(Millis(period)));
         }
+    }
+
+    #[test]
+    fn who_begins_to_wait_has_the_timer_set_by_the_clock_as_it_is() {
+        let mut alarm = Alarm::default();
+        alarm.poll_period(Some(later(25_000)), NOW);
+        // The clock is set forward by 20 s: the timer would call 20 s too late.
+        let now = later(20_000);
+        assert_eq!(alarm.poll_period(Some(later(25_000)), now), None);
+        alarm.handle_waiting(now);
+        let period = alarm.poll_period(Some(later(25_000)), now);
+        assert_eq!(period, Some(Millis(5_000)));
+        // One that is about to call is not put off.
+        let now = later(25_000);
+        alarm.handle_waiting(now);
+        assert_eq!(alarm.poll_period(Some(later(25_000)), now), None);
     }
 
     #[test]

@@ -364,6 +364,9 @@ impl World {
             };
             format!("engine {}: {token:?} of {provider}: {fate}", worker.member)
         });
+        if decision.is_none() {
+            worker.alarm.handle_waiting(clock);
+        }
         if decision.is_none() || worker.alarm.is_wrong(clock) {
             worker.schedule(now, clock);
         }

@@ -46,9 +46,9 @@ fn the_module_offers_what_a_proxy_looks_for() {
         "proxy_on_configure",
         "proxy_on_context_create",
         "proxy_on_delete",
-        "proxy_on_done",
         "proxy_on_http_call_response",
         "proxy_on_memory_allocate",
+        "proxy_on_queue_ready",
         "proxy_on_request_body",
         "proxy_on_request_headers",
         "proxy_on_request_trailers",
@@ -56,6 +56,19 @@ fn the_module_offers_what_a_proxy_looks_for() {
         "proxy_on_vm_start",
     ] {
         assert!(interface.exports_function(name), "`{name}` is missing");
+    }
+    // Each of these would be a call into the module for every request.
+    for name in [
+        "proxy_on_done",
+        "proxy_on_log",
+        "proxy_on_response_body",
+        "proxy_on_response_headers",
+        "proxy_on_response_trailers",
+    ] {
+        assert!(
+            !interface.exports_function(name),
+            "`{name}` has nothing to do"
+        );
     }
     let versions: BTreeSet<&str> = interface
         .exports

@@ -50,6 +50,8 @@ fn every_counter_is_there_from_the_start() {
         "nexus.jwks_fetch.no_usable_key",
         "nexus.jwks_cache.hit",
         "nexus.jwks_cache.miss",
+        "nexus.jwt_cache.hit",
+        "nexus.jwt_cache.miss",
     ] {
         assert_eq!(snapshot.get(name), Some(&MetricValue::Counter(0)), "{name}");
     }
@@ -70,6 +72,7 @@ fn counters_count_decisions_by_reason_and_the_use_of_the_cache() {
             ("nexus.allowed", 1),
             ("nexus.jwks_cache.miss", 1),
             ("nexus.jwks_fetch.success", 1),
+            ("nexus.jwt_cache.miss", 1),
         ])
     );
     for _ in 0..3 {
@@ -91,6 +94,9 @@ fn counters_count_decisions_by_reason_and_the_use_of_the_cache() {
             ("nexus.jwks_cache.hit", 4),
             ("nexus.jwks_cache.miss", 1),
             ("nexus.jwks_fetch.success", 1),
+            // The same token, then a forged one and what is no token; without one nothing is looked for.
+            ("nexus.jwt_cache.hit", 3),
+            ("nexus.jwt_cache.miss", 3),
         ])
     );
 }

@@ -279,8 +279,11 @@ impl Commons {
     /// Puts content where [`content`](Self::content) finds it. It counts once a record speaks of it.
     pub(super) fn put_content(&mut self, topic: Topic, content: &[u8]) {
         if let Some(process) = &mut self.process {
-            // Where it cannot be kept, others find nothing that fits their record, and fetch.
-            let _ = process.swap(&topic.content_key(), content, ANY_NUMBER);
+            // Nobody would ever empty what is not in the register. Where it cannot be kept, others find nothing that
+            // fits their record, and fetch.
+            if register::enter(&mut **process, &[topic]).is_ok() {
+                let _ = process.swap(&topic.content_key(), content, ANY_NUMBER);
+            }
         }
     }
 

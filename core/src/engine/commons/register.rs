@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use super::{ATTEMPTS, Commons, Record, TOPIC_BYTES, Topic};
 use crate::engine::source::LONGEST_LEASE;
-use crate::shared::{NO_NUMBER, SharedStore, StoreError, Stored};
+use crate::shared::{NO_NUMBER, SharedStore, StoreError};
 use crate::time::{Millis, Timestamp};
 
 /// How long a round is at least, and how often an engine writes its sources in.
@@ -107,28 +107,20 @@ impl Register {
         }
     }
 
-    /// Takes out those whom nobody has written in for too long, but no more than `most`.
-    fn remove_absent(&mut self, most: usize) -> Vec<Topic> {
-        let current = self.round;
-        let mut removed = Vec::new();
-        self.entries.retain(|(topic, round)| {
-            let is_absent = current.wrapping_sub(*round) >= ROUNDS_ABSENT;
-            let is_kept = !is_absent || removed.len() >= most;
-            if !is_kept {
-                removed.push(*topic);
-            }
-            is_kept
-        });
-        removed
+    /// Those whom nobody has written in for too long, but no more than `most`.
+    fn absent(&self, most: usize) -> Vec<Topic> {
+        self.entries
+            .iter()
+            .filter(|(_, round)| self.round.wrapping_sub(*round) >= ROUNDS_ABSENT)
+            .map(|(topic, _)| *topic)
+            .take(most)
+            .collect()
     }
-}
 
-/// What the store had of a source before it was taken out of the register. What was written since is somebody's who
-/// has come back.
-struct Remains {
-    topic: Topic,
-    content: Option<Stored>,
-    record: Option<Stored>,
+    /// Takes one out.
+    fn remove(&mut self, topic: Topic) {
+        self.entries.retain(|(known, _)| *known != topic);
+    }
 }
 
 impl Commons {
@@ -163,46 +155,56 @@ fn visit(
         let mut register = known.clone().unwrap_or_default();
         register.turn(now);
         register.enter(topics);
-        let absent = register.remove_absent(MAX_REMOVED);
-        if known.as_ref() == Some(&register) {
+        // Whatever has something in the store stays in the register, or nobody would ever empty it.
+        for topic in register.absent(MAX_REMOVED) {
+            if empty(store, topic, now)? {
+                register.remove(topic);
+            }
+        }
+        if known.as_ref() == Some(&register) || store.swap(KEY, &register.to_bytes(), number)? {
             return Ok(());
-        }
-        // Looked at before they are taken out: whoever comes back later than that has written something.
-        let mut remains = Vec::with_capacity(absent.len());
-        for topic in absent {
-            remains.push(Remains {
-                topic,
-                content: store.read(&topic.content_key())?,
-                record: store.read(&topic.record_key())?,
-            });
-        }
-        if store.swap(KEY, &register.to_bytes(), number)? {
-            return remains
-                .into_iter()
-                .try_for_each(|remains| empty(store, &remains, now));
         }
     }
     Ok(())
 }
 
-/// Empties what is left of a source, unless somebody is at it.
-fn empty(
+/// Writes sources in without ending a round: those of which the store is about to have something, and those that could
+/// not be emptied.
+pub(super) fn enter(
     store: &mut (impl SharedStore + ?Sized),
-    remains: &Remains,
-    now: Timestamp,
+    topics: &[Topic],
 ) -> Result<(), StoreError> {
-    if let Some(record) = &remains.record {
-        let known = Record::parse(&record.value);
-        let is_in_use = known.is_some_and(|it| it.held(now, now.after(LONGEST_LEASE)).is_some());
-        let topic = remains.topic;
-        if is_in_use || !store.swap(&topic.record_key(), EMPTY_RECORD, record.number)? {
+    for _ in 0..ATTEMPTS {
+        let stored = store.read(KEY)?;
+        let number = stored.as_ref().map_or(NO_NUMBER, |it| it.number);
+        let known = stored.and_then(|it| Register::parse(&it.value));
+        let mut register = known.clone().unwrap_or_default();
+        register.enter(topics);
+        if known.as_ref() == Some(&register) || store.swap(KEY, &register.to_bytes(), number)? {
             return Ok(());
         }
     }
-    if let Some(content) = remains.content.as_ref().filter(|it| !it.value.is_empty()) {
-        store.swap(&remains.topic.content_key(), b"", content.number)?;
+    Err(StoreError)
+}
+
+/// Empties what is left of a source, unless somebody is at it; whether nothing is left.
+fn empty(
+    store: &mut (impl SharedStore + ?Sized),
+    topic: Topic,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let content = store.read(&topic.content_key())?;
+    if let Some(record) = store.read(&topic.record_key())? {
+        let known = Record::parse(&record.value);
+        let is_in_use = known.is_some_and(|it| it.held(now, now.after(LONGEST_LEASE)).is_some());
+        if is_in_use || !store.swap(&topic.record_key(), EMPTY_RECORD, record.number)? {
+            return Ok(false);
+        }
     }
-    Ok(())
+    match content.filter(|it| !it.value.is_empty()) {
+        Some(content) => store.swap(&topic.content_key(), b"", content.number),
+        None => Ok(true),
+    }
 }
 
 #[cfg(test)]
@@ -212,6 +214,7 @@ mod tests {
 
     use super::*;
     use crate::engine::commons::Lease;
+    use crate::shared::Stored;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
@@ -226,7 +229,11 @@ mod tests {
     fn visit(register: &mut Register, topics: &[Topic], now: Timestamp) -> Vec<Topic> {
         register.turn(now);
         register.enter(topics);
-        register.remove_absent(MAX_REMOVED)
+        let absent = register.absent(MAX_REMOVED);
+        for topic in &absent {
+            register.remove(*topic);
+        }
+        absent
     }
 
     #[test]
@@ -301,19 +308,27 @@ mod tests {
 
     /// Values that are swapped by their number.
     #[derive(Debug, Default)]
-    struct Values(BTreeMap<String, Stored>);
+    struct Values {
+        values: BTreeMap<String, Stored>,
+        /// What somebody writes behind every look at it.
+        is_written: Option<String>,
+    }
 
     impl SharedStore for Values {
         fn read(&mut self, key: &str) -> Result<Option<Stored>, StoreError> {
-            Ok(self.0.get(key).cloned())
+            let found = self.values.get(key).cloned();
+            if let Some(value) = self.values.get_mut(key) {
+                value.number += u32::from(self.is_written.as_deref() == Some(key));
+            }
+            Ok(found)
         }
 
         fn swap(&mut self, key: &str, value: &[u8], number: u32) -> Result<bool, StoreError> {
-            let known = self.0.get(key).map_or(number, |it| it.number);
+            let known = self.values.get(key).map_or(number, |it| it.number);
             if known == number {
                 let value = value.to_vec();
                 let number = known.wrapping_add(1);
-                self.0.insert(key.into(), Stored { value, number });
+                self.values.insert(key.into(), Stored { value, number });
             }
             Ok(known == number)
         }
@@ -325,45 +340,54 @@ mod tests {
             let until = NOW.as_millis().checked_add_signed(millis).unwrap();
             Some(Lease { holder: 7, until })
         };
-        for (lease, record_number, content_number, is_emptied, note) in [
-            (None, 1, 1, [true, true], "nobody is"),
-            (lease(-1), 1, 1, [true, true], "a lease that is over"),
-            (lease(1), 1, 1, [false, false], "somebody fetches"),
-            (lease(66_000), 1, 1, [false, false], "somebody fetches"),
+        let topic = topic(1);
+        let [record_key, content_key] = [topic.record_key(), topic.content_key()];
+        for (lease, is_written, is_emptied, note) in [
+            (None, None, [true, true], "nobody is"),
+            (lease(-1), None, [true, true], "a lease that is over"),
+            (lease(1), None, [false, false], "somebody fetches"),
+            (lease(66_000), None, [false, false], "somebody fetches"),
             (
                 lease(66_001),
-                1,
-                1,
+                None,
                 [true, true],
                 "before the clock was set back",
             ),
-            (None, 2, 1, [false, false], "the record was written since"),
-            (None, 1, 2, [true, false], "so was the content"),
+            (
+                None,
+                Some(&record_key),
+                [false, false],
+                "the record was written since",
+            ),
+            (
+                None,
+                Some(&content_key),
+                [true, false],
+                "so was the content",
+            ),
         ] {
             let record = Record {
                 lease,
                 ..Record::default()
             };
-            let stored = |value: &[u8], number| Stored {
+            let stored = |value: &[u8]| Stored {
                 value: value.to_vec(),
-                number,
+                number: 1,
+            };
+            let mut store = Values {
+                is_written: is_written.cloned(),
+                ..Values::default()
             };
             let record = serde_json::to_vec(&record).unwrap();
-            let topic = topic(1);
-            let remains = Remains {
-                topic,
-                content: Some(stored(b"keys", 1)),
-                record: Some(stored(&record, 1)),
-            };
-            let mut store = Values::default();
-            let keys = [topic.record_key(), topic.content_key()];
-            let [record_key, content_key] = keys.clone();
-            store.0.insert(record_key, stored(&record, record_number));
-            store.0.insert(content_key, stored(b"keys", content_number));
-            empty(&mut store, &remains, NOW).unwrap();
-            let emptied = [EMPTY_RECORD, b""];
-            let found = [0, 1].map(|at: usize| store.0[&keys[at]].value == emptied[at]);
+            store.values.insert(record_key.clone(), stored(&record));
+            store.values.insert(content_key.clone(), stored(b"keys"));
+            let is_done = empty(&mut store, topic, NOW).unwrap();
+            let found = [
+                store.values[&record_key].value == EMPTY_RECORD,
+                store.values[&content_key].value.is_empty(),
+            ];
             assert_eq!(found, is_emptied, "{note}");
+            assert_eq!(is_done, is_emptied == [true, true], "{note}");
         }
     }
 

@@ -1,12 +1,11 @@
-//! Measures what a flood of made-up tokens does to good ones: processor time of Envoy for each request.
+//! What a flood of made-up tokens does to good ones: processor time of Envoy for each request.
 //!
-//! It needs what `cargo xtask test` names in the environment. Each round measures three things, one after the other, in
-//! one Envoy with one worker: good requests alone, the flood alone, and both at once. What the flood takes alone is
-//! subtracted from what both take; what is left is what the good requests take in the flood. Rounds go forwards and
-//! backwards by turns, so that a machine which gets slower or faster favours nobody, and the median of the rounds
-//! counts.
+//! Each round measures three things, one after the other, in one Envoy with one worker: good requests alone, the flood
+//! alone, and both at once. What the flood takes alone is subtracted from what both take; what is left is what the
+//! good requests take in the flood. Rounds go forwards and backwards by turns, so that a machine which gets slower or
+//! faster favours nobody, and the median of the rounds counts.
 
-use std::{collections::BTreeMap, env, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use nexus_tests::{
     envoy::{self, Config, Envoy},
@@ -20,14 +19,7 @@ use nexus_tests::{
 };
 use serde_json::json;
 
-const USAGE: &str = "\
-Usage: nexus-flood [--rounds N] [--requests N]
-
-Measures what a flood of tokens with random `kid`s does to good tokens.
-
-Options:
-  --rounds N    how often each is measured (15)
-  --requests N  how many good requests in each round, and twice as many made-up ones (5000)";
+use crate::Options;
 
 const ISSUER: &str = "https://idp.example.com";
 
@@ -37,46 +29,20 @@ const CONNECTIONS: usize = 8;
 /// How many good tokens there are.
 const TOKENS: u32 = 64;
 
-struct Options {
-    rounds: usize,
-    requests: u64,
-}
-
-fn options() -> Option<Options> {
-    let mut options = Options {
-        rounds: 15,
-        requests: 5_000,
-    };
-    let mut arguments = env::args().skip(1);
-    while let Some(name) = arguments.next() {
-        let value: u64 = arguments.next()?.parse().ok().filter(|value| *value > 0)?;
-        match name.as_str() {
-            "--rounds" => options.rounds = usize::try_from(value).ok()?,
-            "--requests" => options.requests = value,
-            _ => return None,
-        }
-    }
-    Some(options)
-}
-
-fn main() -> ExitCode {
-    let Some(options) = options() else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
+/// Measures, and prints what came of it.
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    let (rounds, requests) = (options.rounds(), if options.quick { 1_000 } else { 5_000 });
     let version = envoy::newest();
     println!(
-        "Envoy {version}, one worker; {} rounds of {} good and {} made-up tokens",
-        options.rounds,
-        options.requests,
-        2 * options.requests
+        "Envoy {version}, one worker; {rounds} rounds of {requests} good and {} made-up tokens",
+        2 * requests
     );
     println!("median of the rounds, with the lower and the upper quartile\n");
     // A flood that is refused before anybody looks for a key shows what a flood does to Envoy itself.
     for flood in [Made::UnknownKid, Made::Expired] {
-        Measurement::start(&version, flood, &options).tell();
+        Measurement::start(&version, flood, rounds, requests).tell();
     }
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 /// What the flood is made of.
@@ -99,7 +65,7 @@ struct Measurement {
 }
 
 impl Measurement {
-    fn start(version: &envoy::Version, flood: Made, options: &Options) -> Self {
+    fn start(version: &envoy::Version, flood: Made, rounds: usize, count: u64) -> Self {
         let key = keys::rsa().with_kid("key");
         let jwks = JwksServer::start(keys::jwks([key.public_jwk()]));
         let upstream = Upstream::start();
@@ -116,9 +82,9 @@ impl Measurement {
         };
         let began = std::time::Instant::now();
         // Warm: the keys are there, and V8 has compiled what is hot.
-        requests.send(&envoy, options.requests, 2 * options.requests);
-        for round in 0..options.rounds {
-            measurement.round(&envoy, &requests, options.requests, round % 2 == 1);
+        requests.send(&envoy, count, 2 * count);
+        for round in 0..rounds {
+            measurement.round(&envoy, &requests, count, round % 2 == 1);
         }
         measurement.fetches = jwks.count();
         measurement.most_fetches = 1 + flood::most_refetches(began.elapsed());
