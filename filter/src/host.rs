@@ -171,6 +171,7 @@ mod sys {
     #[link(wasm_import_module = "wasi_snapshot_preview1")]
     unsafe extern "C" {
         pub(super) fn random_get(data: *mut u8, size: usize) -> i32;
+        pub(super) fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> i32;
     }
 }
 
@@ -216,6 +217,16 @@ pub(crate) fn now_nanos() -> Result<u64, HostError> {
     // SAFETY: the pointer is to a live local.
     check(unsafe { sys::proxy_get_current_time_nanoseconds(&mut time) })?;
     Ok(time)
+}
+
+/// Milliseconds of a clock that nobody sets, since whenever; `None` when the host has none.
+pub(crate) fn steady_millis() -> Option<u64> {
+    // `CLOCK_MONOTONIC` of WASI.
+    const MONOTONIC: u32 = 1;
+    let mut nanos = 0;
+    // SAFETY: the pointer is to a live local.
+    let errno = unsafe { sys::clock_time_get(MONOTONIC, 0, &mut nanos) };
+    (errno == 0).then(|| nanos.wrapping_div(1_000_000))
 }
 
 /// Asks for a tick of the root context every `millis` milliseconds; 0 for none.

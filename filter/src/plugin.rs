@@ -11,7 +11,7 @@ use nexus_core::engine::{
     SetupError,
 };
 use nexus_core::request::Request;
-use nexus_core::time::Timestamp;
+use nexus_core::time::{Millis, Timestamp};
 
 use crate::events::Streams;
 use crate::host::{self, Buffer, HostError, LogLevel, Map};
@@ -131,7 +131,6 @@ impl Plugin {
             Some(decision) => self.carry_out(&decision, &request),
             None => {
                 self.metrics.count_cache_miss();
-                self.alarm.handle_waiting(now);
                 self.schedule(now);
                 Progress::Undecided
             }
@@ -315,7 +314,10 @@ impl Plugin {
 
     /// Asks for the next tick, unless it comes in time.
     fn schedule(&mut self, now: Timestamp) {
-        let Some(period) = self.alarm.poll_period(self.engine.poll_timeout(), now) else {
+        // A host without a steady clock is one whose clock nobody may set.
+        let steady = host::steady_millis().unwrap_or(now.as_millis());
+        let wanted = self.engine.poll_timeout();
+        let Some(period) = self.alarm.poll_period(wanted, now, Millis(steady)) else {
             return;
         };
         if host::set_tick_period(u32::try_from(period.0).unwrap_or(u32::MAX)).is_err() {

@@ -104,7 +104,7 @@ impl Worker {
     /// Asks for the next tick, as the filter does.
     fn schedule(&mut self, now: u64, clock: Timestamp) {
         let wanted = self.engine().poll_timeout();
-        match self.alarm.poll_period(wanted, clock) {
+        match self.alarm.poll_period(wanted, clock, Millis(now)) {
             None => {}
             Some(Millis(0)) => self.tick_at = None,
             Some(period) => self.tick_at = Some(now + period.0),
@@ -364,9 +364,6 @@ impl World {
             };
             format!("engine {}: {token:?} of {provider}: {fate}", worker.member)
         });
-        if decision.is_none() {
-            worker.alarm.handle_waiting(clock);
-        }
         if decision.is_none() || worker.alarm.is_wrong(clock) {
             worker.schedule(now, clock);
         }
