@@ -166,8 +166,13 @@ impl Ledger {
     /// Takes note of a round that was of no use, at a place that wants to be left alone for so long.
     pub(crate) fn fail(&mut self, by: u32, began: u64, now: u64, retry_after_secs: u64) {
         self.release(by);
-        // What another one fetched meanwhile shows that the place works.
-        if self.successes.iter().any(|other| other.done > began) {
+        // What another one fetched meanwhile shows that the place works, unless it gave way to a round that began later.
+        let gave_way = |it: &Success| {
+            let mut others = self.successes.iter();
+            others.any(|other| it.began < other.began && other.done <= it.done)
+        };
+        let mut others = self.successes.iter();
+        if others.any(|other| other.done > began && !gave_way(other)) {
             return;
         }
         self.failures += 1;

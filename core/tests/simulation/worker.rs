@@ -14,7 +14,7 @@ use super::ledger::{Round, Success};
 use super::place::Served;
 use super::settings::Settings;
 use super::store::Member;
-use super::world::{DISCOVERED, LIST, LIST_PLACE, World, place_of};
+use super::world::{DISCOVERED, LIST, LIST_PLACE, PROVIDERS, World, place_of};
 
 /// A round of fetching under way.
 #[derive(Debug)]
@@ -298,6 +298,17 @@ impl World {
         state.ledgers[place].go_on(member, state.now, timeout_ms);
     }
 
+    /// When somebody asked for more than there was at a place. Whoever waits for a list as well asks when that is there,
+    /// by what there is then.
+    fn asked(&self, worker: &Worker, place: usize) -> Option<u64> {
+        let settings = worker.settings.expect("a living worker has them");
+        let mut waiting = worker.waiting.iter().map(|waiting| waiting.provider);
+        match waiting.any(|it| PROVIDERS[it].place == place && settings.has_list(it)) {
+            true => Some(self.now()),
+            false => worker.asked,
+        }
+    }
+
     fn begin(&self, worker: &Worker, place: usize, timeout_ms: u64) {
         self.note(|| format!("engine {} asks place {place}", worker.member));
         let state = &mut *self.state.borrow_mut();
@@ -305,7 +316,7 @@ impl World {
             at: state.now,
             by: worker.member,
             timeout_ms,
-            asked: worker.asked.filter(|_| place != LIST_PLACE),
+            asked: self.asked(worker, place).filter(|_| place != LIST_PLACE),
             settings: worker.settings.expect("a living worker has them"),
         });
         if let Err(reason) = verdict {
