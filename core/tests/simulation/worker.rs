@@ -310,13 +310,14 @@ impl World {
     }
 
     fn begin(&self, worker: &Worker, place: usize, timeout_ms: u64) {
+        let asked = self.asked(worker, place).filter(|_| place != LIST_PLACE);
         self.note(|| format!("engine {} asks place {place}", worker.member));
         let state = &mut *self.state.borrow_mut();
         let verdict = state.ledgers[place].begin(&Round {
             at: state.now,
             by: worker.member,
             timeout_ms,
-            asked: self.asked(worker, place).filter(|_| place != LIST_PLACE),
+            asked,
             settings: worker.settings.expect("a living worker has them"),
         });
         if let Err(reason) = verdict {
