@@ -112,7 +112,7 @@ mod tests {
             (Some(later(u64::MAX)), 60_000),
         ] {
             let mut alarm = Alarm::default();
-            let mut poll = |alarm: &mut Alarm| alarm.poll_period(wanted, NOW, steady(0));
+            let poll = |alarm: &mut Alarm| alarm.poll_period(wanted, NOW, steady(0));
             assert_eq!(poll(&mut alarm), Some(Millis(period)));
             assert_eq!(poll(&mut alarm), None, "{wanted:?}");
             alarm.handle_call();
