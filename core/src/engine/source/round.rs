@@ -9,7 +9,7 @@ use crate::time::{Millis, Timestamp};
 /// How long after a fetch because of an unknown `kid` the pauses between them begin anew.
 const REFETCH_QUIET: Millis = Millis(600_000);
 
-/// The longest that a lease can be seen to be: that of the longest timeout, with [`ANSWER_GRACE`] and [`SKEW`].
+/// The longest that a lease can be seen to be: that of the longest timeout, with [`ANSWER_GRACE`](super::ANSWER_GRACE) and [`SKEW`].
 pub(in crate::engine) const LONGEST_LEASE: Millis = Millis(66_000);
 
 /// What a source does when its time has come.
