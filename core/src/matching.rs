@@ -206,7 +206,11 @@ impl Matcher {
 
     /// The apps whose host pattern matches, the most specific pattern first.
     fn hosts(&self, host: &str) -> impl Iterator<Item = &Paths> {
-        let wildcards = host
+        let dotted = match self.wildcard.is_empty() {
+            true => "",
+            false => host,
+        };
+        let wildcards = dotted
             .match_indices('.')
             // `*.example.com` is for hosts below `example.com`: something stands before the dot.
             .filter(|(at, _)| *at > 0)
@@ -241,8 +245,7 @@ fn decoded(path: &str) -> Vec<u8> {
 
 /// What stands behind the first `?` of a request's target.
 fn query(target: &[u8]) -> &[u8] {
-    let mut parts = target.splitn(2, |byte| *byte == b'?');
-    parts.nth(1).unwrap_or_default()
+    split_once(target, b'?').map_or(b"", |(_, query)| query)
 }
 
 /// The host of an authority in lower case, without its port; `None` for what is not `host[:port]`.
@@ -250,31 +253,38 @@ fn query(target: &[u8]) -> &[u8] {
 /// What a proxy might route in another way than this is refused: user information, a second port, the dot
 /// of the root.
 pub(crate) fn hostname(authority: &[u8]) -> Option<Cow<'_, str>> {
-    let text = core::str::from_utf8(authority).ok()?;
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    let is_address = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-    let (host, port, is_host) = match text.strip_prefix('[') {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let is_address = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let (host, port, is_host) = match authority.strip_prefix(b"[") {
         None => {
-            let (host, port) = text.split_once(':').unwrap_or((text, ""));
-            let dots_are_inside = !host.ends_with('.') && !host.starts_with('.');
-            (host, port, dots_are_inside && host.bytes().all(is_name))
+            let (host, port) = split_once(authority, b':').unwrap_or((authority, b""));
+            let dots_are_inside = !host.ends_with(b".") && !host.starts_with(b".");
+            (host, port, dots_are_inside && host.iter().all(is_name))
         }
         Some(rest) => {
-            let (address, behind) = rest.split_once(']')?;
+            let (address, behind) = split_once(rest, b']')?;
             let port = match behind {
-                "" => "",
-                _ => behind.strip_prefix(':')?,
+                b"" => b"",
+                _ => behind.strip_prefix(b":")?,
             };
-            (address, port, address.bytes().all(is_address))
+            (address, port, address.iter().all(is_address))
         }
     };
-    let is_valid = is_host && !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    let is_lower = || !host.bytes().any(|byte| byte.is_ascii_uppercase());
-    match is_valid {
-        true if is_lower() => Some(Cow::Borrowed(host)),
-        true => Some(Cow::Owned(host.to_ascii_lowercase())),
-        false => None,
+    if !is_host || host.is_empty() || !port.iter().all(u8::is_ascii_digit) {
+        return None;
     }
+    let host = core::str::from_utf8(host).ok()?;
+    match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Some(Cow::Owned(host.to_ascii_lowercase())),
+        false => Some(Cow::Borrowed(host)),
+    }
+}
+
+/// What stands before the first of these bytes, and behind it.
+fn split_once(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|other| *other == byte)?;
+    let (before, behind) = text.split_at_checked(at)?;
+    Some((before, behind.get(1..)?))
 }
 
 #[cfg(test)]

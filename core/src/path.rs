@@ -60,10 +60,8 @@ impl<'t> NormalPath<'t> {
     /// # Errors
     /// Returns why `target` has no normal form.
     pub fn parse(target: &'t [u8]) -> Result<Self, PathError> {
-        let path = target
-            .split(|byte| *byte == b'?')
-            .next()
-            .unwrap_or_default();
+        let end = target.iter().position(|byte| *byte == b'?');
+        let path = end.map_or(target, |end| target.get(..end).unwrap_or_default());
         if path.first() != Some(&b'/') {
             return Err(PathError::NotAbsolute);
         }

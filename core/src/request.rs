@@ -43,7 +43,7 @@ impl<'r> Request<'r> {
     /// Every value of the header `name`, which has to be lower case; names are compared without case.
     pub fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'r [u8]> + use<'r, 'n> {
         self.headers()
-            .filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name.as_bytes()))
+            .filter(move |(candidate, _)| is_named(candidate, name))
             .map(|(_, value)| value)
     }
 
@@ -77,6 +77,12 @@ impl<'r> Request<'r> {
             && has("access-control-request-method")
     }
 
+    /// Whether there is a header `name`, which has to be lower case; names are compared without case.
+    pub fn has(&self, name: &str) -> bool {
+        self.headers()
+            .any(|(candidate, _)| is_named(candidate, name))
+    }
+
     /// How many bytes its names and values have.
     pub fn size(&self) -> usize {
         self.headers()
@@ -94,6 +100,12 @@ impl<'r> Request<'r> {
         }
         found
     }
+}
+
+/// Whether a header has this name, which is lower case. Lengths come first: they tell most names apart.
+#[inline]
+fn is_named(candidate: &[u8], name: &str) -> bool {
+    candidate.len() == name.len() && candidate.eq_ignore_ascii_case(name.as_bytes())
 }
 
 /// Whether services may fold a header name to `folded`, which [`fold_header_name`] made.

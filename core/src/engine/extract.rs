@@ -6,7 +6,6 @@
 //! some services and not by others, is refused: the one that was verified would not be the one that is used.
 
 use alloc::borrow::Cow;
-use alloc::vec::Vec;
 
 use super::decision::Denial;
 use super::parameters::{Found, decoded_value, in_cookies, in_query, names_fold_alike, query_of};
@@ -30,11 +29,9 @@ impl FoundToken<'_> {
 pub(super) fn tokens<'r>(
     request: &Request<'r>,
     plan: &Plan,
-) -> Vec<(usize, Result<FoundToken<'r>, Denial>)> {
+) -> impl Iterator<Item = (usize, Result<FoundToken<'r>, Denial>)> {
     let places = plan.places.iter().enumerate();
-    places
-        .filter_map(|(at, place)| Some((at, found(request, &place.source).transpose()?)))
-        .collect()
+    places.filter_map(|(at, place)| Some((at, found(request, &place.source).transpose()?)))
 }
 
 /// What stands in `source`; `None` when nothing does.
@@ -97,7 +94,7 @@ fn in_header<'r>(request: &Request<'r>, header: &TokenHeader) -> Found<'r> {
     }
     let value = value.trim_ascii();
     match behind_prefix(value, &header.prefix) {
-        Some(token) if token.contains(&b',') => Found::Unclear,
+        Some(token) if contains(token, b',') => Found::Unclear,
         Some(token) => Found::One(token),
         None => {
             // Joined with something else by a proxy.
@@ -111,6 +108,21 @@ fn in_header<'r>(request: &Request<'r>, header: &TokenHeader) -> Found<'r> {
             }
         }
     }
+}
+
+/// Whether a byte stands in a text, which may be long: eight bytes at a time.
+fn contains(text: &[u8], byte: u8) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut chunks = text.chunks_exact(8);
+    // A byte is 0 where subtracting 1 borrows and its highest bit was not set; another one may look like it above.
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7) != 0;
+    let wanted = ONES.wrapping_mul(u64::from(byte));
+    let words = chunks.by_ref().filter_map(|chunk| chunk.try_into().ok());
+    let mut found = false;
+    for word in words {
+        found |= has_zero(u64::from_ne_bytes(word) ^ wanted);
+    }
+    found || chunks.remainder().contains(&byte)
 }
 
 /// What stands behind the prefix, compared without case; `None` if the value begins in another way.

@@ -23,24 +23,29 @@ pub(super) struct Removal {
 /// What takes out of `request` all that a service may take for a token in one of `sources`.
 pub(super) fn removal<'s>(
     request: &Request<'_>,
-    sources: impl IntoIterator<Item = &'s TokenSource>,
+    sources: impl Iterator<Item = &'s TokenSource> + Clone,
 ) -> Removal {
-    let mut headers: Vec<&str> = Vec::new();
-    let mut parameters: Vec<&str> = Vec::new();
-    let mut cookies: Vec<&str> = Vec::new();
-    for source in sources {
-        match source {
-            TokenSource::Header(header) => headers.push(&header.name),
-            TokenSource::Query(name) => parameters.push(name),
-            TokenSource::Cookie(name) => cookies.push(name),
-        }
-    }
     let mut removal = Removal::default();
-    if !headers.is_empty() {
-        let named =
-            request.spellings_of(|name| headers.iter().any(|header| folds_alike(name, header)));
-        removal.remove.extend(named.into_iter().map(<[u8]>::to_vec));
-    }
+    let is_taken = |name: &[u8]| {
+        sources.clone().any(
+            |source| matches!(source, TokenSource::Header(header) if folds_alike(name, &header.name)),
+        )
+    };
+    let taken = request.spellings_of(is_taken);
+    removal.remove.extend(taken.into_iter().map(<[u8]>::to_vec));
+    let parameters: Vec<&str> = sources
+        .clone()
+        .filter_map(|source| match source {
+            TokenSource::Query(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect();
+    let cookies: Vec<&str> = sources
+        .filter_map(|source| match source {
+            TokenSource::Cookie(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect();
     if !parameters.is_empty() {
         removal.take_parameters(request, &parameters);
     }
@@ -220,7 +225,10 @@ mod tests {
                 .iter()
                 .map(|value| (&b"Cookie"[..], *value))
                 .collect();
-            let found = removal(&Request::new(&headers), &[TokenSource::Cookie("s".into())]);
+            let found = removal(
+                &Request::new(&headers),
+                [TokenSource::Cookie("s".into())].iter(),
+            );
             let expected = match expected {
                 None => Removal::default(),
                 Some(None) => Removal {
@@ -256,13 +264,16 @@ mod tests {
             TokenSource::Cookie("s".into()),
             TokenSource::Cookie("a".into()),
         ];
-        let found = removal(&Request::new(&headers), &sources);
+        let found = removal(&Request::new(&headers), sources.iter());
         assert_eq!(
             found.remove,
             [&b"x-jwt"[..], b"X_Jwt", b"cookie"].map(<[u8]>::to_vec)
         );
         assert_eq!(found.set, [(":path".to_string(), b"/x?a=1".to_vec())]);
-        assert_eq!(removal(&Request::new(&headers), &[]), Removal::default());
+        assert_eq!(
+            removal(&Request::new(&headers), [].iter()),
+            Removal::default()
+        );
     }
 
     proptest::proptest! {

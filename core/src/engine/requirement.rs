@@ -252,7 +252,7 @@ impl Plan {
     }
 
     /// The token sources of these places.
-    pub(super) fn sources(&self, places: &[usize]) -> impl Iterator<Item = &TokenSource> {
+    pub(super) fn sources(&self, places: &[usize]) -> impl Iterator<Item = &TokenSource> + Clone {
         places
             .iter()
             .filter_map(|place| Some(&self.places.get(*place)?.source))
