@@ -17,6 +17,7 @@ mod events;
 mod host;
 mod metrics;
 mod plugin;
+mod pool;
 mod possession;
 mod process;
 mod reply;
