@@ -10,9 +10,11 @@
     reason = "functions that the host calls by their names, and memory that it fills"
 )]
 
+use std::alloc::{Layout, alloc};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ptr::null_mut;
 
 use nexus_core::engine::RequestId;
 
@@ -182,10 +184,17 @@ extern "C" fn _initialize() {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_abi_version_0_2_1() {}
 
-/// Memory for the host to fill; `host::take` takes it over.
+/// Memory for the host to fill, all of it; `host::take` takes it over. Null where there is none: the host then gives up
+/// what it wanted it for.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
-    Box::into_raw(vec![0_u8; size].into_boxed_slice()).cast()
+    match Layout::array::<u8>(size) {
+        Ok(layout) if size > 0 => {
+            // SAFETY: the layout has a size.
+            unsafe { alloc(layout) }
+        }
+        _ => null_mut(),
+    }
 }
 
 #[unsafe(no_mangle)]

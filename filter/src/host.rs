@@ -74,6 +74,13 @@ mod sys {
             data: *mut *mut u8,
             size: *mut usize,
         ) -> u32;
+        pub(super) fn proxy_add_header_map_value(
+            map: u32,
+            key: *const u8,
+            key_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
         pub(super) fn proxy_replace_header_map_value(
             map: u32,
             key: *const u8,
@@ -187,8 +194,8 @@ fn take(data: *mut u8, size: usize) -> Vec<u8> {
     if data.is_null() || size == 0 {
         return Vec::new();
     }
-    // SAFETY: the host got `data` from this module's `proxy_on_memory_allocate(size)`, which leaks a
-    // boxed slice of exactly `size` bytes for the caller to own, and it hands it over once.
+    // SAFETY: the host got `data` from this module's `proxy_on_memory_allocate(size)`, which gives exactly `size` bytes of
+    // alignment 1 away, filled all of them, and hands them over once.
     unsafe { Vec::from_raw_parts(data, size, size) }
 }
 
@@ -200,14 +207,14 @@ pub(crate) fn log(level: LogLevel, message: &str) {
     }
 }
 
-/// Whether the host keeps lines of this level; a host that does not say keeps those above `Debug`.
-pub(crate) fn logs(level: LogLevel) -> bool {
+/// The level, as a number, from which on the host keeps lines; a host that does not say keeps those above `Debug`.
+pub(crate) fn log_threshold() -> u32 {
     let mut threshold = LogLevel::Info as u32;
     // SAFETY: the pointer is to a live local.
     let status = unsafe { sys::proxy_get_log_level(&mut threshold) };
     match check(status) {
-        Ok(()) => threshold <= level as u32,
-        Err(_) => LogLevel::Info <= level,
+        Ok(()) => threshold,
+        Err(_) => LogLevel::Info as u32,
     }
 }
 
@@ -264,6 +271,20 @@ pub(crate) fn first_value(map: Map, name: &str) -> Result<Vec<u8>, HostError> {
         sys::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), &mut data, &mut size)
     })?;
     Ok(take(data, size))
+}
+
+/// Adds a header to the request, which has none of that name.
+pub(crate) fn add_request_header(name: &str, value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: pointers and lengths are of a live string and a live slice.
+    check(unsafe {
+        sys::proxy_add_header_map_value(
+            Map::Request as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
 }
 
 /// Sets a header of the request to one value.
@@ -331,10 +352,10 @@ pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
     Ok(id)
 }
 
-/// Adds one to a counter.
-pub(crate) fn increment(id: u32) -> Result<(), HostError> {
+/// Adds to a counter.
+pub(crate) fn increment(id: u32, by: u32) -> Result<(), HostError> {
     // SAFETY: no pointer is passed.
-    check(unsafe { sys::proxy_increment_metric(id, 1) })
+    check(unsafe { sys::proxy_increment_metric(id, i64::from(by)) })
 }
 
 /// Says that the property of that name is text, so that a CEL expression compares it with text. Envoy keeps the

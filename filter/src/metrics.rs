@@ -1,11 +1,16 @@
 //! The filter's counters. Envoy shows them as `wasmcustom.nexus.…`.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use nexus_core::engine::{Content, FetchFailure};
 use nexus_core::reason::Reason;
+use nexus_core::time::Millis;
 
 use crate::host;
+
+/// How long the proxy may go without being told what was counted.
+pub(crate) const LONGEST_UNTOLD: Millis = Millis(1_000);
 
 /// What is fetched to be kept.
 const KEPT: [Content; 2] = [Content::Keys, Content::Revocations];
@@ -13,23 +18,47 @@ const KEPT: [Content; 2] = [Content::Keys, Content::Revocations];
 /// Counters by what they count. One that the host refuses to define is not counted.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    allowed: Option<u32>,
+    allowed: Tally,
     denied: BTreeMap<Reason, u32>,
     would_deny: BTreeMap<Reason, u32>,
     fetched: BTreeMap<Content, u32>,
     unchanged: BTreeMap<Content, u32>,
     stale: BTreeMap<Content, u32>,
     fetch_failed: BTreeMap<(Content, &'static str), u32>,
-    cache_hit: Option<u32>,
+    cache_hit: Tally,
     cache_miss: Option<u32>,
-    token_hit: Option<u32>,
+    token_hit: Tally,
     token_miss: Option<u32>,
+}
+
+/// A counter of what happens with most requests: the proxy is told of many at once.
+#[derive(Debug, Default)]
+struct Tally {
+    counter: Option<u32>,
+    /// How many it has not been told of.
+    untold: Cell<u32>,
+}
+
+impl Tally {
+    fn count(&self) {
+        self.untold.set(self.untold.get().saturating_add(1));
+    }
+
+    fn tell(&self) {
+        if let (Some(id), many @ 1..) = (self.counter, self.untold.take()) {
+            add(id, many);
+        }
+    }
 }
 
 impl Metrics {
     /// Defines every counter, so that all of them are there from the start.
     pub(crate) fn define() -> Self {
         let counter = |name: &str| host::define_counter(&format!("nexus.{name}")).ok();
+        let tally = |name: &str| Tally {
+            counter: counter(name),
+            untold: Cell::default(),
+        };
         let for_reasons = |kind: &str| {
             let reasons = Reason::ALL.iter();
             reasons
@@ -45,7 +74,7 @@ impl Metrics {
                 .collect()
         };
         Self {
-            allowed: counter("allowed"),
+            allowed: tally("allowed"),
             denied: for_reasons("denied"),
             would_deny: for_reasons("would_deny"),
             fetched: of_contents(&Content::ALL, |content| {
@@ -63,15 +92,31 @@ impl Metrics {
                     Some(((content, code), id))
                 })
                 .collect(),
-            cache_hit: counter("jwks_cache.hit"),
+            cache_hit: tally("jwks_cache.hit"),
             cache_miss: counter("jwks_cache.miss"),
-            token_hit: counter("jwt_cache.hit"),
+            token_hit: tally("jwt_cache.hit"),
             token_miss: counter("jwt_cache.miss"),
         }
     }
 
+    /// Whether there is something that the proxy has not been told of.
+    pub(crate) fn has_untold(&self) -> bool {
+        self.tallies().iter().any(|tally| tally.untold.get() > 0)
+    }
+
+    /// Tells the proxy.
+    pub(crate) fn tell(&self) {
+        for tally in self.tallies() {
+            tally.tell();
+        }
+    }
+
+    const fn tallies(&self) -> [&Tally; 3] {
+        [&self.allowed, &self.cache_hit, &self.token_hit]
+    }
+
     pub(crate) fn count_allowed(&self) {
-        count(self.allowed);
+        self.allowed.count();
     }
 
     pub(crate) fn count_denied(&self, reason: Reason) {
@@ -103,15 +148,15 @@ impl Metrics {
 
     /// A request was judged with keys that were there already.
     pub(crate) fn count_cache_hit(&self) {
-        count(self.cache_hit);
+        self.cache_hit.count();
     }
 
     /// The tokens of a request were remembered, or one of them was not.
     pub(crate) fn count_token(&self, is_hit: bool) {
-        count(match is_hit {
-            true => self.token_hit,
-            false => self.token_miss,
-        });
+        match is_hit {
+            true => self.token_hit.count(),
+            false => count(self.token_miss),
+        }
     }
 
     /// A request has to wait for keys.
@@ -122,7 +167,11 @@ impl Metrics {
 
 fn count(counter: Option<u32>) {
     if let Some(id) = counter {
-        // A host that defined a counter counts; nothing depends on it.
-        let _ = host::increment(id);
+        add(id, 1);
     }
+}
+
+fn add(id: u32, many: u32) {
+    // A host that defined a counter counts; nothing depends on it.
+    let _ = host::increment(id, many);
 }

@@ -15,7 +15,7 @@ use nexus_core::time::{Millis, Timestamp};
 
 use crate::events::Streams;
 use crate::host::{self, Buffer, HostError, LogLevel, Map};
-use crate::metrics::Metrics;
+use crate::metrics::{LONGEST_UNTOLD, Metrics};
 use crate::possession;
 use crate::process::{self, HostProcess};
 use crate::reply::{self, Progress};
@@ -68,6 +68,10 @@ pub(crate) struct Plugin {
     metrics: Metrics,
     /// What the host was asked for ticks.
     alarm: Alarm,
+    /// The second of the last event: what every request would ask the host, or tell it, happens once in each.
+    second: Option<i64>,
+    /// The level from which on the host's log keeps lines.
+    log_threshold: u32,
 }
 
 impl Plugin {
@@ -104,43 +108,63 @@ impl Plugin {
             fetches: BTreeMap::new(),
             metrics: Metrics::define(),
             alarm: Alarm::default(),
+            second: None,
+            log_threshold: 0,
         };
-        plugin.schedule(timestamp(nanos));
+        let now = plugin.handle_time(nanos);
+        plugin.schedule(now);
         Ok(plugin)
+    }
+
+    /// Takes the time of an event, in nanoseconds since the epoch.
+    fn handle_time(&mut self, nanos: u64) -> Timestamp {
+        let now = timestamp(nanos);
+        let second = now.as_seconds();
+        if self.second != Some(second) {
+            self.second = Some(second);
+            self.log_threshold = host::log_threshold();
+            self.metrics.tell();
+        }
+        now
     }
 
     /// Decides the request of the effective context and carries it out. It is undecided when it has to wait;
     /// what became of it then is noted in the streams.
     pub(crate) fn handle_request(&mut self, id: RequestId) -> Progress {
         let (Ok(pairs), Ok(nanos)) = (host::pairs(Map::Request), host::now_nanos()) else {
-            return self.carry_out(&reply::unreadable(), &Request::new(&[]));
+            return self.carry_out(&reply::unreadable(), None);
         };
         let Ok(headers) = pairs.parse() else {
-            return self.carry_out(&reply::unreadable(), &Request::new(&[]));
+            return self.carry_out(&reply::unreadable(), None);
         };
-        let now = timestamp(nanos);
+        let now = self.handle_time(nanos);
         let mut request = Request::new(&headers);
         if self.engine.needs_certificate(&request) {
             request = request.with_certificate(possession::certificate());
         }
         let decision = self.engine.handle_request(id, &request, now);
-        if self.alarm.is_wrong(now) {
-            self.schedule(now);
-        }
-        match decision {
-            Some(decision) => self.carry_out(&decision, &request),
+        let had_untold = self.metrics.has_untold();
+        let progress = match decision {
+            Some(decision) => self.carry_out(&decision, Some(&request)),
             None => {
                 self.metrics.count_cache_miss();
-                self.schedule(now);
                 Progress::Undecided
             }
+        };
+        let has_news = progress == Progress::Undecided || !had_untold && self.metrics.has_untold();
+        if has_news || self.alarm.is_wrong(now) {
+            self.schedule(now);
         }
+        progress
     }
 
-    /// Does what was decided about the request of the effective context.
-    fn carry_out(&self, decision: &Decision, request: &Request<'_>) -> Progress {
+    /// Does what was decided about the request of the effective context, which is `request` where that is known.
+    fn carry_out(&self, decision: &Decision, request: Option<&Request<'_>>) -> Progress {
         self.report(decision);
-        reply::apply(decision, || self.engine.reply(decision, request))
+        let unknown = Request::new(&[]);
+        reply::apply(decision, request, || {
+            self.engine.reply(decision, request.unwrap_or(&unknown))
+        })
     }
 
     /// Forgets a request whose client is gone.
@@ -152,7 +176,8 @@ impl Plugin {
     pub(crate) fn handle_tick(&mut self, streams: &mut Streams) {
         self.alarm.handle_call();
         if let Ok(nanos) = host::now_nanos() {
-            let now = timestamp(nanos);
+            let now = self.handle_time(nanos);
+            self.metrics.tell();
             self.engine.handle_timeout(now);
             self.drive(streams, now);
         }
@@ -169,7 +194,7 @@ impl Plugin {
         let (Some(fetch), Ok(nanos)) = (self.fetches.remove(&token), host::now_nanos()) else {
             return;
         };
-        let now = timestamp(nanos);
+        let now = self.handle_time(nanos);
         // One byte more than the limit shows the engine that it was crossed.
         let size = body_size.min(fetch.max_body_bytes().saturating_add(1));
         let response = match headers {
@@ -191,7 +216,7 @@ impl Plugin {
         let Ok(nanos) = host::now_nanos() else {
             return;
         };
-        let now = timestamp(nanos);
+        let now = self.handle_time(nanos);
         while let Some(topic) = host::dequeue(queue) {
             self.engine.handle_news(&topic, now);
         }
@@ -261,10 +286,7 @@ impl Plugin {
             Outcome::Allow(_) => None,
         };
         let headers = pairs.as_ref().and_then(|pairs| pairs.parse().ok());
-        self.carry_out(
-            decision,
-            &Request::new(headers.as_deref().unwrap_or_default()),
-        )
+        self.carry_out(decision, headers.as_deref().map(Request::new).as_ref())
     }
 
     /// Counts a decision, and explains it to those who listen.
@@ -284,7 +306,7 @@ impl Plugin {
             self.metrics.count_would_deny(denial.reason());
             level = LogLevel::Info;
         }
-        if host::logs(level) {
+        if self.log_threshold <= level as u32 {
             host::log(
                 level,
                 &format!("nexus.decision {}", self.engine.explain(decision)),
@@ -316,7 +338,8 @@ impl Plugin {
     fn schedule(&mut self, now: Timestamp) {
         // A host without a steady clock is one whose clock nobody may set.
         let steady = host::steady_millis().unwrap_or(now.as_millis());
-        let wanted = self.engine.poll_timeout();
+        let untold = self.metrics.has_untold().then(|| now.after(LONGEST_UNTOLD));
+        let wanted = self.engine.poll_timeout().into_iter().chain(untold).min();
         let Some(period) = self.alarm.poll_period(wanted, now, Millis(steady)) else {
             return;
         };

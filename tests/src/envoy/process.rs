@@ -259,6 +259,18 @@ impl Envoy {
         stats
     }
 
+    /// Waits until the filter has told of so many requests that passed, which it does once a second, and not of more.
+    ///
+    /// # Panics
+    /// When it has told of another number.
+    pub fn assert_allowed(&self, requests: u64) {
+        const ALLOWED: &str = "wasmcustom.nexus.allowed";
+        let stats = self.wait_for_stats(ALLOWED, Duration::from_secs(5), |stats| {
+            stats.value(ALLOWED) >= requests
+        });
+        assert_eq!(stats.value(ALLOWED), requests);
+    }
+
     /// `/config_dump`.
     pub fn config_dump(&self) -> Value {
         self.admin.page("/config_dump").json()

@@ -187,7 +187,7 @@ fn every_denial_is_told_to_client_log_and_counters() {
             .filter(|(_, count)| *count > 0)
             .collect();
         assert_eq!(counted, counts);
-        assert_eq!(envoy.stats().value("wasmcustom.nexus.allowed"), 1);
+        envoy.assert_allowed(1);
         let (_, log) = envoy.shut_down();
         assert_eq!(log.matches("nexus.decision").count(), rows.len() + 2);
         for row in &rows {
