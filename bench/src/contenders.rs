@@ -45,12 +45,14 @@ enum Filter {
     Native {
         cache: bool,
     },
-    /// With these variables in the VM's environment.
-    Nexus(&'static [(&'static str, &'static str)]),
+    Nexus {
+        /// Its `signature_verification`.
+        by: &'static str,
+    },
 }
 
-/// Every contender. One that differs from `nexus` in a variable only is one more line here.
-pub(crate) const CONTENDERS: [Contender; 5] = [
+/// Every contender.
+pub(crate) const CONTENDERS: [Contender; 6] = [
     Contender {
         name: "none",
         about: "no filter",
@@ -79,7 +81,13 @@ pub(crate) const CONTENDERS: [Contender; 5] = [
         name: "nexus",
         about: "Nexus",
         colour: "#1a73e8",
-        filter: Filter::Nexus(&[]),
+        filter: Filter::Nexus { by: "auto" },
+    },
+    Contender {
+        name: "nexus-module",
+        about: "Nexus without the proxy's cryptography",
+        colour: "#8ab4f8",
+        filter: Filter::Nexus { by: "module" },
     },
 ];
 
@@ -99,12 +107,7 @@ impl Contender {
             Filter::None => config,
             Filter::Empty => config.filter("").module(artifacts::empty_filter()),
             Filter::Native { cache } => config.http_filter_after(native(keys, cache)),
-            Filter::Nexus(variables) => {
-                let config = config.filter(nexusctl::compile_policy(&policy(keys)));
-                variables
-                    .iter()
-                    .fold(config, |config, (name, value)| config.env(name, value))
-            }
+            Filter::Nexus { by } => config.filter(nexusctl::compile_policy(&policy(keys, by))),
         };
         Running::start(version, &config)
     }
@@ -150,8 +153,8 @@ pub(crate) fn direct(workers: u32) -> Config {
 }
 
 /// What Nexus is told.
-pub(crate) fn policy(keys: &[Value]) -> String {
-    json!({"apps": [{
+pub(crate) fn policy(keys: &[Value], verification: &str) -> String {
+    json!({"signature_verification": verification, "apps": [{
         "slug": "orders",
         "gateway_path": PREFIX,
         "default_policy": {"auth": {

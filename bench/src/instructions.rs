@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 fn count(chosen: impl Fn(Scenario) -> bool) -> Vec<(String, u64)> {
     let pools = ALGORITHMS.map(|algorithm| (algorithm, Pool::mint(algorithm, BEFORE + COUNTED)));
     let keys: Vec<_> = pools.iter().map(|(_, pool)| pool.jwk.clone()).collect();
-    let configuration = nexusctl::compile_policy(&policy(&keys));
+    let configuration = nexusctl::compile_policy(&policy(&keys, "auto"));
     let wasm = fs::read(artifacts::wasm()).expect("the module can be read");
     let module = Module::compile_counting(&wasm).expect("the module is one");
     let scenarios = SCENARIOS.into_iter().filter(|scenario| chosen(*scenario));
