@@ -11,9 +11,8 @@ use jwt_compact::AlgorithmSignature;
 use jwt_compact::alg::{Es256k, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key};
 use p384::ecdsa::signature::Verifier;
 
-use super::Algorithm;
 use super::key::Material;
-use super::rsa::Hash;
+use super::{Algorithm, Hash};
 
 /// Whether `signature` is the key's signature of `message` by `algorithm`. False for an algorithm that is not
 /// one of the key's kind.

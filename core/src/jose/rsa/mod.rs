@@ -12,8 +12,8 @@ mod tests;
 use alloc::vec::Vec;
 use core::fmt;
 
-pub(super) use encoding::Hash;
-use montgomery::Modulus;
+use self::montgomery::Modulus;
+use super::hash::Hash;
 
 /// The largest public exponent.
 pub(super) const MAX_EXPONENT: u64 = (1 << 33) - 1;

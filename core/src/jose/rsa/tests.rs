@@ -409,7 +409,7 @@ fn a_signature_has_the_length_of_the_modulus_and_is_smaller() {
 fn encodings_that_are_not_exactly_pkcs1_are_refused() {
     let right = encoding::pkcs1v15(Hash::Sha256, MESSAGE, 256).unwrap();
     let digest = right.split_at(256 - 32).1;
-    let info = Hash::Sha256.digest_info();
+    let info = encoding::digest_info(Hash::Sha256);
     // A padding of the length that fills the 256 bytes.
     let filled = |kind: u8, byte: u8, behind: &[u8]| {
         let mut encoded = std::vec![0, kind];
