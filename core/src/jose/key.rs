@@ -9,10 +9,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
 use core::fmt;
+use nexus_crypto::ec::{ed25519, p256, weierstrass};
+use nexus_crypto::rsa;
 use zeroize::Zeroizing;
 
-use super::ec::{ed25519, p256, weierstrass};
-use super::{Algorithm, KeyError, KeyType, base64url, der, offload, rsa, signature};
+use super::{Algorithm, KeyError, KeyType, base64url, der, offload, signature};
 use crate::json::{self, Value};
 
 /// The shortest RSA modulus in bits (RFC 7518 §3.3).

@@ -1,13 +1,9 @@
-//! The one place where signatures are checked.
-//!
-//! RSA is [`rsa`](super::rsa)'s, and elliptic curves are [`ec`](super::ec)'s. Nothing here can sign.
+//! Which algorithm has which check of [`nexus_crypto`].
 
-use hmac::digest::KeyInit;
-use hmac::{Hmac, Mac};
-use sha2::{Sha256, Sha384, Sha512};
+use nexus_crypto::{Hash, hmac};
 
+use super::Algorithm;
 use super::key::Material;
-use super::{Algorithm, Hash};
 
 /// Whether `signature` is the key's signature of `message` by `algorithm`. False for an algorithm that is not
 /// one of the key's kind.
@@ -19,8 +15,8 @@ pub(super) fn is_valid(
 ) -> bool {
     use Algorithm as A;
     let hash = match algorithm {
-        A::Rs256 | A::Ps256 => Hash::Sha256,
-        A::Rs384 | A::Ps384 => Hash::Sha384,
+        A::Rs256 | A::Ps256 | A::Hs256 => Hash::Sha256,
+        A::Rs384 | A::Ps384 | A::Hs384 => Hash::Sha384,
         _ => Hash::Sha512,
     };
     match (algorithm, key) {
@@ -35,16 +31,9 @@ pub(super) fn is_valid(
         | (A::Es512, Material::P521(key))
         | (A::Es256k, Material::Secp256k1(key)) => key.is_valid(message, signature),
         (A::EdDsa, Material::Ed25519(key)) => key.is_valid(message, signature),
-        (A::Hs256, Material::Secret(key)) => is_mac::<Hmac<Sha256>>(key, message, signature),
-        (A::Hs384, Material::Secret(key)) => is_mac::<Hmac<Sha384>>(key, message, signature),
-        (A::Hs512, Material::Secret(key)) => is_mac::<Hmac<Sha512>>(key, message, signature),
+        (A::Hs256 | A::Hs384 | A::Hs512, Material::Secret(key)) => {
+            hmac::is_valid(hash, key, message, signature)
+        }
         _ => false,
     }
-}
-
-/// Whether `mac` is the whole HMAC (RFC 2104, RFC 7518 §3.2), compared in constant time.
-fn is_mac<M: Mac + KeyInit>(key: &[u8], message: &[u8], mac: &[u8]) -> bool {
-    // A key may have any length.
-    <M as Mac>::new_from_slice(key)
-        .is_ok_and(|hmac| hmac.chain_update(message).verify_slice(mac).is_ok())
 }

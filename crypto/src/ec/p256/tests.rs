@@ -2,16 +2,14 @@ use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
 use p256::elliptic_curve::PrimeField as _;
 use p256::elliptic_curve::sec1::{FromEncodedPoint as _, ToEncodedPoint as _};
-use p256::pkcs8::EncodePublicKey as _;
 use p256::{AffinePoint, EncodedPoint, ProjectivePoint, Scalar};
 use proptest::prelude::*;
 use std::vec::Vec;
 
 use super::super::slow::{Slow, below, hex, is_tight, limbs};
 use super::*;
-use crate::jose::ec::comb::Group as _;
-use crate::jose::ec::limbs::unpacked;
-use crate::jose::key::Material;
+use crate::ec::comb::Group as _;
+use crate::ec::limbs::unpacked;
 
 const P: Words = Words([
     0xffff_ffff,
@@ -389,17 +387,6 @@ fn what_is_no_point_of_the_curve_is_no_key() {
     }
     assert!(PublicKey::from_sec1_bytes(&[0]).is_none());
     assert!(PublicKey::from_sec1_bytes(&[]).is_none());
-}
-
-#[test]
-fn a_key_in_der_is_as_the_crate_p256_writes_it() {
-    for q in [1_u64, 2, 0x1234_5678].map(Scalar::from) {
-        let point = ProjectivePoint::GENERATOR * q;
-        let oracle = p256::PublicKey::from_affine(point.to_affine()).unwrap();
-        let der = oracle.to_public_key_der().unwrap();
-        let found = Material::P256(key(point)).to_spki_der().unwrap();
-        assert_eq!(found, der.as_bytes());
-    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ const TEETH: u32 = 7;
 
 /// A public key.
 #[derive(Clone)]
-pub(in crate::jose) struct PublicKey {
+pub struct PublicKey {
     encoded: [u8; 32],
     /// The negative of the point.
     negative: Entry,
@@ -50,7 +50,7 @@ pub(in crate::jose) struct PublicKey {
 }
 
 /// Why an encoding is no public key.
-pub(in crate::jose) enum PublicKeyError {
+pub enum PublicKeyError {
     /// It is not that of a point.
     NotOnCurve,
     /// The point has an order of 8 or less, so that anybody can sign.
@@ -59,7 +59,7 @@ pub(in crate::jose) enum PublicKeyError {
 
 impl PublicKey {
     /// The key with this encoding (RFC 8032 §5.1.2).
-    pub(in crate::jose) fn new(encoded: &[u8; 32]) -> Result<Self, PublicKeyError> {
+    pub fn new(encoded: &[u8; 32]) -> Result<Self, PublicKeyError> {
         let [x, y] = point::decompressed(encoded).ok_or(PublicKeyError::NotOnCurve)?;
         let negative = point::entry(&[x.negated().carried(), y]);
         if Edwards25519::add(&Edwards25519::ZERO, &negative, false).has_small_order() {
@@ -74,13 +74,13 @@ impl PublicKey {
     }
 
     /// The encoding of the key.
-    pub(in crate::jose) fn as_bytes(&self) -> &[u8; 32] {
+    pub fn as_bytes(&self) -> &[u8; 32] {
         &self.encoded
     }
 
     /// Whether `signature` is the one of `message`: R in its only encoding and S reduced (§5.1.7), where R has no small
     /// order and is S · B - h · A, not only a multiple of eight of that.
-    pub(in crate::jose) fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
         let is_valid = self.verify(message, signature).is_some();
         self.has_signed.set(self.has_signed.get() || is_valid);
         is_valid

@@ -16,7 +16,7 @@ pub enum Hash {
 
 impl Hash {
     /// The hash of all parts behind each other.
-    pub(super) fn of(self, parts: &[&[u8]]) -> Vec<u8> {
+    pub(crate) fn of(self, parts: &[&[u8]]) -> Vec<u8> {
         fn digest<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
             let mut hash = D::new();
             for part in parts {
@@ -32,7 +32,7 @@ impl Hash {
     }
 
     /// How many bytes a hash has.
-    pub(super) const fn bytes(self) -> usize {
+    pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::Sha256 => 32,
             Self::Sha384 => 48,

@@ -8,9 +8,9 @@
     reason = "no column leaves 64 bits, see `limbs`"
 )]
 
-use crate::jose::ec::inverse::Modulus;
-use crate::jose::ec::limbs::{self, BITS, Limbs, MASK};
-use crate::jose::ec::words::Words;
+use crate::ec::inverse::Modulus;
+use crate::ec::limbs::{self, BITS, Limbs, MASK};
+use crate::ec::words::Words;
 
 /// p, the least significant word first.
 const P: [u32; 8] = [

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::jose::hash::Hash;
+use crate::Hash;
 
 /// The DigestInfo in DER as far as the hash itself (RFC 8017 §9.2, note 1). The parameters of the hash are NULL: an
 /// encoding that leaves them out is another one, and is refused.

@@ -5,9 +5,9 @@
     reason = "no column leaves 64 bits, see `limbs`"
 )]
 
-use crate::jose::ec::inverse::Modulus;
-use crate::jose::ec::limbs::{self, BITS, Limbs, MASK};
-use crate::jose::ec::words::Words;
+use crate::ec::inverse::Modulus;
+use crate::ec::limbs::{self, BITS, Limbs, MASK};
+use crate::ec::words::Words;
 
 const P_LIMBS: Limbs = [
     MASK - 18,

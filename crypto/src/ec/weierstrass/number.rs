@@ -12,7 +12,7 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use crate::jose::ec::inverse;
+use crate::ec::inverse;
 
 /// How many limbs a number has.
 pub(super) const LIMBS: usize = 18;

@@ -7,16 +7,16 @@
 //!
 //! Only public numbers come here: keys, signatures, hashes. Nothing takes a constant time. Nothing signs.
 //!
-//! INVARIANT: no number here leaves the 64 bits of its type. [`limbs`] and [`weierstrass`] say how large they get. Builds with overflow
-//! checks, as the tests are, would show it.
+//! INVARIANT: no number here leaves the 64 bits of its type. [`limbs`] and [`weierstrass`] say how large they get. Builds
+//! with overflow checks, as the tests are, would show it.
 
 mod comb;
-pub(super) mod ed25519;
+pub mod ed25519;
 mod inverse;
 mod limbs;
-pub(super) mod p256;
+pub mod p256;
 mod scalar;
 #[cfg(test)]
 mod slow;
-pub(super) mod weierstrass;
+pub mod weierstrass;
 mod words;

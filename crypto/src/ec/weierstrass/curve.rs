@@ -1,10 +1,10 @@
 //! The curves themselves: y² = x³ + a x + b modulo a prime p that is 3 modulo 4, with a group of a prime order n below p.
 
 use super::number::{Modulus, Number};
-use crate::jose::hash::Hash;
+use crate::Hash;
 
 /// A curve, and the hash that signatures on it are made with.
-pub(in crate::jose) struct Curve {
+pub struct Curve {
     /// How many bytes a coordinate has, and r and s of a signature.
     pub(super) bytes: usize,
     pub(super) hash: Hash,
@@ -19,7 +19,7 @@ pub(in crate::jose) struct Curve {
 }
 
 /// P-384 (SP 800-186 §3.2.1.4).
-pub(in crate::jose) static P384: Curve = Curve {
+pub static P384: Curve = Curve {
     bytes: 48,
     hash: Hash::Sha384,
     p: Modulus::new(
@@ -43,7 +43,7 @@ pub(in crate::jose) static P384: Curve = Curve {
 };
 
 /// P-521 (SP 800-186 §3.2.1.5).
-pub(in crate::jose) static P521: Curve = Curve {
+pub static P521: Curve = Curve {
     bytes: 66,
     hash: Hash::Sha512,
     p: Modulus::new(
@@ -67,7 +67,7 @@ pub(in crate::jose) static P521: Curve = Curve {
 };
 
 /// secp256k1 (SEC 2 §2.4.1).
-pub(in crate::jose) static SECP256K1: Curve = Curve {
+pub static SECP256K1: Curve = Curve {
     bytes: 32,
     hash: Hash::Sha256,
     p: Modulus::new("fffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2f"),

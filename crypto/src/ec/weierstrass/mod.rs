@@ -13,7 +13,7 @@ mod tests;
 use alloc::vec::Vec;
 use core::cell::{Cell, OnceCell};
 
-pub(in crate::jose) use self::curve::{Curve, P384, P521, SECP256K1};
+pub use self::curve::{Curve, P384, P521, SECP256K1};
 use self::multiples::Tables;
 use self::number::Number;
 use self::point::Point;
@@ -23,7 +23,7 @@ const PARTS: usize = 4;
 
 /// A public key.
 #[derive(Clone)]
-pub(in crate::jose) struct PublicKey {
+pub struct PublicKey {
     curve: &'static Curve,
     coordinates: [Number; 2],
     /// Whether a signature was the key's. Only such a key gets tables, so that forged tokens cannot fill the memory.
@@ -34,7 +34,7 @@ pub(in crate::jose) struct PublicKey {
 impl PublicKey {
     /// The key from a point in the form of SEC 1 §2.3.3, compressed or not. `None` when it is none of the curve, or the
     /// one at infinity.
-    pub(in crate::jose) fn from_sec1_bytes(curve: &'static Curve, bytes: &[u8]) -> Option<Self> {
+    pub fn from_sec1_bytes(curve: &'static Curve, bytes: &[u8]) -> Option<Self> {
         let (form, coordinates) = bytes.split_first()?;
         let (x, rest) = coordinates.split_at_checked(curve.bytes)?;
         let x = Number::from_be_bytes(x)?;
@@ -54,14 +54,14 @@ impl PublicKey {
     }
 
     /// The coordinates, in full length.
-    pub(in crate::jose) fn coordinates(&self) -> [Vec<u8>; 2] {
+    pub fn coordinates(&self) -> [Vec<u8>; 2] {
         self.coordinates
             .map(|number| number.to_be_bytes(self.curve.bytes))
     }
 
     /// Whether `signature` is one of `message`: r and s behind each other in full length (RFC 7518 §3.4), neither 0 nor
     /// beyond the order. A high s is valid.
-    pub(in crate::jose) fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
         let digest = self.curve.hash.of(&[message]);
         let is_valid = self.verify(&digest, signature).is_some();
         self.has_signed.set(self.has_signed.get() || is_valid);
