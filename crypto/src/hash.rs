@@ -16,6 +16,7 @@ pub enum Hash {
 
 impl Hash {
     /// The hash of all parts behind each other.
+    #[inline(never)]
     pub(crate) fn of(self, parts: &[&[u8]]) -> Vec<u8> {
         fn digest<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
             let mut hash = D::new();

@@ -8,12 +8,12 @@ mod tests;
 
 use alloc::boxed::Box;
 use core::cell::{Cell, OnceCell};
-use sha2::{Digest as _, Sha512};
 
 use self::point::{Edwards25519, Entry, Point};
 use super::comb::{self, Comb, Group, Signs};
 use super::scalar::Order;
 use super::words::Words;
+use crate::Hash;
 
 /// L, the order of the base point.
 static ORDER: Order = Order::new([
@@ -93,11 +93,7 @@ impl PublicKey {
         if s >= *ORDER.words() {
             return None;
         }
-        let mut hash = Sha512::new();
-        hash.update(r);
-        hash.update(self.encoded);
-        hash.update(message);
-        let hash: [u8; 64] = hash.finalize().into();
+        let hash = Hash::Sha512.of(&[r, &self.encoded, message]);
         let (low, high) = hash.split_first_chunk()?;
         let h = ORDER.reduce(
             &Words::from_le_bytes(low),

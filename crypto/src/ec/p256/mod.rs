@@ -8,13 +8,13 @@ mod tests;
 
 use alloc::boxed::Box;
 use core::cell::{Cell, OnceCell};
-use sha2::{Digest as _, Sha256};
 
 use self::field::Element;
 use self::point::{Entry, P256, Point};
 use super::comb::{self, Comb, Signs};
 use super::scalar::Order;
 use super::words::Words;
+use crate::Hash;
 
 /// n, the order of the group.
 static ORDER: Order = Order::new([
@@ -78,8 +78,9 @@ impl PublicKey {
     /// Whether `signature` is one of `message`: r and s behind each other in full length (RFC 7518 §3.4), neither 0 nor
     /// beyond the order. A high s is valid.
     pub fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
-        let digest = Sha256::digest(message).into();
-        let is_valid = self.verify(&digest, signature).is_some();
+        let digest = Hash::Sha256.of(&[message]);
+        let digest = digest.first_chunk();
+        let is_valid = digest.is_some_and(|digest| self.verify(digest, signature).is_some());
         self.has_signed.set(self.has_signed.get() || is_valid);
         is_valid
     }
