@@ -304,7 +304,11 @@ fn a_signature_whose_point_has_an_x_from_n_on_is_valid() {
                 * u2.invert().unwrap();
             let s = scalar(&r) * u2.invert().unwrap();
             let digest = (u1 * s).to_repr().into();
-            assert!(verdict(&used(&key(q)), &digest, &concat(&r, &words(&s))));
+            let key = used(&key(q));
+            assert!(verdict(&key, &digest, &concat(&r, &words(&s))));
+            // The same number modulo n, which has one spelling.
+            let beyond = r.plus(ORDER.words()).0;
+            assert!(!verdict(&key, &digest, &concat(&beyond, &words(&s))));
             found += 1;
         }
     }

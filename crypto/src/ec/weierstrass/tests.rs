@@ -421,12 +421,17 @@ macro_rules! compare {
                         };
                         // Any digest and s, and the key for which they give that point.
                         let digest = $hash::digest([small as u8]);
-                        let s = -Scalar::from(0x9abc_def0_u64);
+                        let s = Scalar::from(0x9abc_def0_u64);
                         let inverse = s.invert().unwrap();
                         let (u1, u2) = (of_digest(&digest) * inverse, scalar(&r) * inverse);
                         let q = (ProjectivePoint::from(point) - ProjectivePoint::GENERATOR * u1)
                             * u2.invert().unwrap();
-                        assert!(verdict(&used(&key(q)), &digest, &concat(&r, &number(&s))));
+                        let key = used(&key(q));
+                        let s = number(&s);
+                        assert!(verdict(&key, &digest, &concat(&r, &s)));
+                        // The same numbers modulo n, which have one spelling.
+                        assert!(!verdict(&key, &digest, &concat(&r.plus(n), &s)));
+                        assert!(!verdict(&key, &digest, &concat(&r, &s.plus(n))));
                         found += 1;
                     }
                 }
