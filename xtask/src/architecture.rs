@@ -19,18 +19,21 @@ use crate::{
 };
 
 const CORE: &str = "nexus-core";
+const CRYPTO: &str = "nexus-crypto";
 
 /// Packages and the members of the workspace that may name them in their manifest, for whatever
 /// purpose.
-const ONLY_FOR: [(&str, &[&str]); 4] = [
+const ONLY_FOR: [(&str, &[&str]); 5] = [
     ("proxy-wasm", &["nexus-filter"]),
     ("wasmtime", &["nexus-host"]),
+    (CRYPTO, &[CORE]),
     (CORE, &["nexus-filter", "nexusctl", "nexus-tests"]),
     ("nexus-host", &["nexusctl", "nexus-tests", "nexus-bench"]),
 ];
 
 /// Members of the workspace and what must not be built into them, however far down.
-const NEVER_IN: [(&str, &[&str]); 3] = [
+const NEVER_IN: [(&str, &[&str]); 4] = [
+    (CRYPTO, &["base64", "der", "serde_json", CORE]),
     (
         CORE,
         &["proxy-wasm", "wasmtime", "nexus-filter", "nexus-host"],
@@ -39,7 +42,7 @@ const NEVER_IN: [(&str, &[&str]); 3] = [
     ("nexus-host", &["proxy-wasm", CORE]),
 ];
 
-/// The one platform that core may have dependencies of its own for: the build for the bare target
+/// The one platform that core and crypto may have dependencies of its own for: the build for the bare target
 /// sees them, and nothing else does.
 const BARE_TARGET_ONLY: &str = r#"cfg(all(target_family = "wasm", target_os = "none"))"#;
 
@@ -49,7 +52,9 @@ const BARE_TARGET_ONLY: &str = r#"cfg(all(target_family = "wasm", target_os = "n
 /// Names the rule that is broken and where.
 pub(crate) fn check(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
     dependencies(&workspace.packages(console)?)?;
-    sources(&workspace.root().join("core/src"))?;
+    for folder in ["core/src", "crypto/src"] {
+        sources(workspace.root(), folder)?;
+    }
     core_without_std(workspace, console)
 }
 
@@ -75,13 +80,13 @@ fn dependencies(packages: &Packages) -> Result<(), Failure> {
             // What only some platforms compile, the build for the bare target does not see.
             let built_in = dependency.kind.as_deref() != Some("dev");
             if let Some(target) = &dependency.target
-                && member.name == CORE
+                && [CORE, CRYPTO].contains(&member.name.as_str())
                 && built_in
                 && target != BARE_TARGET_ONLY
             {
                 broken.push(format!(
-                    "`{CORE}` depends on `{}` on some platforms only: `{target}`",
-                    dependency.name
+                    "`{}` depends on `{}` on some platforms only: `{target}`",
+                    member.name, dependency.name
                 ));
             }
         }
@@ -100,23 +105,22 @@ fn dependencies(packages: &Packages) -> Result<(), Failure> {
         .hint("the table of parts in CONTRIBUTING.md says who may know what"))
 }
 
-/// Checks that core's source asks for no `std`: it says `no_std` on every platform, and takes
-/// `std` back for its own unit tests at most.
-fn sources(folder: &Path) -> anyhow::Result<()> {
-    let root = folder.join("lib.rs");
-    let text = read(&root)?;
+/// Checks that the source in a folder, that of core or crypto, asks for no `std`: it says `no_std` on every platform, and
+/// takes `std` back for its own unit tests at most.
+fn sources(root: &Path, folder: &str) -> anyhow::Result<()> {
+    let text = read(&root.join(folder).join("lib.rs"))?;
     let says_no_std = code_lines(&text)
         .any(|(_, line)| line == "#![no_std]" || line == "#![cfg_attr(not(test), no_std)]");
     let mut broken = Vec::new();
     if !says_no_std {
-        broken.push("core/src/lib.rs: there is no `#![no_std]`".to_owned());
+        broken.push(format!("{folder}/lib.rs: there is no `#![no_std]`"));
     }
-    for file in rust_files(folder)? {
+    for file in rust_files(&root.join(folder))? {
         let text = read(&file)?;
         let mut above = String::new();
         for (number, line) in code_lines(&text) {
             if names_std(&line) && !line.starts_with("#[cfg(test)]") && above != "#[cfg(test)]" {
-                let file = Path::new("core/src").join(file.strip_prefix(folder)?);
+                let file = file.strip_prefix(root)?;
                 broken.push(format!("{}:{number}: `{line}`", file.display()));
             }
             above = line;
@@ -125,7 +129,7 @@ fn sources(folder: &Path) -> anyhow::Result<()> {
     if broken.is_empty() {
         return Ok(());
     }
-    Err(Failure::new("core must not use `std`")
+    Err(Failure::new("core and crypto must not use `std`")
         .evidence(broken)
         .hint("`extern crate std` may stand under `#[cfg(test)]` only")
         .into())
@@ -175,7 +179,7 @@ fn read(file: &Path) -> anyhow::Result<String> {
     fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))
 }
 
-/// Compiles core, with all its features, for a target without `std`.
+/// Compiles core, with all its features and crypto below it, for a target without `std`.
 fn core_without_std(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
     let toolchain = Toolchain::ensure(ToolchainChoice::Auto, Target::Bare, console)?;
     let mut command = toolchain.cargo(workspace, "check", Target::Bare, &[]);

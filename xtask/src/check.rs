@@ -49,7 +49,7 @@ fn formatting(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
         .or_fail(|| Failure::new("the source is not formatted").hint("run `cargo fmt --all`"))
 }
 
-/// The two packages that end up in the module, and the filter that does nothing, as the module's target sees them.
+/// The packages that end up in the module, and the filter that does nothing, as the module's target sees them.
 fn lints_for_the_proxy(workspace: &Workspace, console: Console) -> anyhow::Result<()> {
     let toolchain = Toolchain::ensure(ToolchainChoice::Auto, Target::Wasip1, console)?;
     let lint = |targets: &[&str]| {
@@ -62,8 +62,14 @@ fn lints_for_the_proxy(workspace: &Workspace, console: Console) -> anyhow::Resul
         command.args(targets).args(["--", "--deny", "warnings"]);
         command
     };
-    let mut both = lint(&["--package", "nexus-core", "--lib"]);
-    console.step("linting core and filter for the proxy", &mut both)?;
+    let mut all = lint(&[
+        "--package",
+        "nexus-core",
+        "--package",
+        "nexus-crypto",
+        "--lib",
+    ]);
+    console.step("linting crypto, core and filter for the proxy", &mut all)?;
     // By itself: with any example among its targets, cargo gives core the features that core's tests need.
     let mut empty = lint(&["--examples"]);
     console.step("linting the empty filter for the proxy", &mut empty)

@@ -9,10 +9,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
 use core::fmt;
-use jwt_compact::alg::SecretBytes;
+use nexus_crypto::ec::{ed25519, p256, weierstrass};
+use nexus_crypto::rsa;
+use zeroize::Zeroizing;
 
-use super::ec::{ed25519, p256};
-use super::{Algorithm, KeyError, KeyType, base64url, der, offload, rsa, signature};
+use super::{Algorithm, KeyError, KeyType, base64url, der, offload, signature};
 use crate::json::{self, Value};
 
 /// The shortest RSA modulus in bits (RFC 7518 §3.3).
@@ -49,11 +50,11 @@ pub struct Jwk {
 pub(super) enum Material {
     Rsa(rsa::PublicKey),
     P256(p256::PublicKey),
-    P384(p384::ecdsa::VerifyingKey),
-    P521(p521::ecdsa::VerifyingKey),
-    Secp256k1(k256::ecdsa::VerifyingKey),
+    P384(weierstrass::PublicKey),
+    P521(weierstrass::PublicKey),
+    Secp256k1(weierstrass::PublicKey),
     Ed25519(ed25519::PublicKey),
-    Secret(SecretBytes<'static>),
+    Secret(Zeroizing<Vec<u8>>),
 }
 
 /// A curve of RFC 7518 §6.2.1.1 or RFC 8812 §3.1.
@@ -259,18 +260,14 @@ impl Material {
 
     /// A public key from a point in the form of SEC 1 §2.3.3.
     pub(super) fn ec(curve: Curve, point: &[u8]) -> Result<Self, KeyError> {
+        use weierstrass::{P384, P521, PublicKey, SECP256K1};
         let key = match curve {
-            Curve::P256 => {
-                let key = p256::PublicKey::from_sec1_bytes(point).map(Self::P256);
-                return key.ok_or(KeyError::NotOnCurve { crv: curve.name() });
-            }
-            Curve::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Self::P384),
-            Curve::P521 => p521::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Self::P521),
-            Curve::Secp256k1 => {
-                k256::ecdsa::VerifyingKey::from_sec1_bytes(point).map(Self::Secp256k1)
-            }
+            Curve::P256 => p256::PublicKey::from_sec1_bytes(point).map(Self::P256),
+            Curve::P384 => PublicKey::from_sec1_bytes(&P384, point).map(Self::P384),
+            Curve::P521 => PublicKey::from_sec1_bytes(&P521, point).map(Self::P521),
+            Curve::Secp256k1 => PublicKey::from_sec1_bytes(&SECP256K1, point).map(Self::Secp256k1),
         };
-        key.map_err(|_| KeyError::NotOnCurve { crv: curve.name() })
+        key.ok_or(KeyError::NotOnCurve { crv: curve.name() })
     }
 
     /// A public key of Ed25519 from its encoding (RFC 8032 §5.1.2).
@@ -290,7 +287,7 @@ impl Material {
 
     /// A shared secret.
     fn secret(secret: Vec<u8>) -> Result<Self, KeyError> {
-        let secret = SecretBytes::owned(secret);
+        let secret = Zeroizing::new(secret);
         if is_public_key(&secret) {
             return Err(KeyError::SecretIsPublicKey);
         }
@@ -413,19 +410,16 @@ impl Material {
 
     /// The members of the JSON Web Key that hold the key, in the order of their names.
     pub(super) fn members(&self) -> Vec<(&'static str, String)> {
-        let coordinates = |crv: &str, x: &[u8], y: &[u8]| {
+        let ec = |curve: Curve, [x, y]: [&[u8]; 2]| {
             alloc::vec![
-                ("crv", crv.to_owned()),
+                ("crv", curve.name().to_owned()),
                 ("kty", "EC".to_owned()),
                 ("x", base64url::encode(x)),
                 ("y", base64url::encode(y)),
             ]
         };
-        let ec = |crv: &str, point: &[u8]| {
-            // Behind the marker, x and y have half the length each.
-            let point = point.get(1..).unwrap_or_default();
-            let (x, y) = point.split_at_checked(point.len() / 2).unwrap_or_default();
-            coordinates(crv, x, y)
+        let weierstrass = |curve: Curve, key: &weierstrass::PublicKey| {
+            ec(curve, key.coordinates().each_ref().map(Vec::as_slice))
         };
         match self {
             Self::Rsa(key) => alloc::vec![
@@ -433,16 +427,10 @@ impl Material {
                 ("kty", "RSA".to_owned()),
                 ("n", base64url::encode(key.modulus())),
             ],
-            Self::P256(key) => {
-                let [x, y] = key.coordinates();
-                coordinates(Curve::P256.name(), &x, &y)
-            }
-            Self::P384(key) => ec(Curve::P384.name(), key.to_encoded_point(false).as_bytes()),
-            Self::P521(key) => ec(Curve::P521.name(), key.to_encoded_point(false).as_bytes()),
-            Self::Secp256k1(key) => ec(
-                Curve::Secp256k1.name(),
-                key.to_encoded_point(false).as_bytes(),
-            ),
+            Self::P256(key) => ec(Curve::P256, key.coordinates().each_ref().map(|it| &it[..])),
+            Self::P384(key) => weierstrass(Curve::P384, key),
+            Self::P521(key) => weierstrass(Curve::P521, key),
+            Self::Secp256k1(key) => weierstrass(Curve::Secp256k1, key),
             Self::Ed25519(key) => alloc::vec![
                 ("crv", "Ed25519".to_owned()),
                 ("kty", "OKP".to_owned()),

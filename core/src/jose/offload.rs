@@ -8,18 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Algorithm, Jwk, JwkSet, KeyOrigin, UntrustedToken, base64url};
-
-/// A hash of SHA-2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hash {
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
-}
+use super::{Algorithm, Hash, Jwk, JwkSet, KeyOrigin, UntrustedToken, base64url};
 
 /// A signature to be checked: RSASSA-PKCS1-v1_5 or ECDSA, as the key is for.
 #[derive(Clone, Copy)]

@@ -738,3 +738,50 @@ fn of_a_pinned_set_the_other_keys_are_put_aside_in_their_places() {
     // Even somebody who knows what the thumbprint of a secret would be cannot pin it.
     assert!(key_set(Algorithm::Hs256).pinned(&[print(3)]).is_empty());
 }
+
+#[test]
+fn a_key_in_der_is_as_its_crate_writes_it() {
+    for algorithm in Algorithm::ALL {
+        let set = key_set(algorithm);
+        let found = set.keys()[0].to_spki_der();
+        match algorithm {
+            // Nobody is asked about these.
+            Algorithm::Es256k
+            | Algorithm::EdDsa
+            | Algorithm::Hs256
+            | Algorithm::Hs384
+            | Algorithm::Hs512 => assert_eq!(found, None, "{algorithm}"),
+            _ => assert_eq!(
+                found,
+                Some(key(algorithm).spki_der().as_slice()),
+                "{algorithm}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn an_rsa_key_of_any_size_in_der_is_as_the_crate_rsa_writes_it() {
+    use rsa::BigUint;
+    use rsa::pkcs8::EncodePublicKey as _;
+    for bits in [2048, 2049, 2055, 2056, 3072, 8191, 8192] {
+        for exponent in [3_u64, 127, 129, 257, 65_537, (1 << 33) - 1] {
+            let (modulus, exponent) = (
+                (BigUint::from(1_u8) << (bits - 1)) + 1_u8,
+                BigUint::from(exponent),
+            );
+            let set = set_of(&[json!({
+                "kty": "RSA",
+                "n": base64url::encode(&modulus.to_bytes_be()),
+                "e": base64url::encode(&exponent.to_bytes_be()),
+            })]);
+            let oracle = rsa::RsaPublicKey::new_with_max_size(modulus, exponent, 8192).unwrap();
+            let expected = oracle.to_public_key_der().unwrap();
+            assert_eq!(
+                set.keys()[0].to_spki_der(),
+                Some(expected.as_bytes()),
+                "{bits}"
+            );
+        }
+    }
+}

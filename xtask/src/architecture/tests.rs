@@ -12,7 +12,9 @@ use crate::{
     workspace::Workspace,
 };
 
-const MEMBERS: [&str; 7] = ["core", "filter", "host", "cli", "tests", "bench", "xtask"];
+const MEMBERS: [&str; 8] = [
+    "crypto", "core", "filter", "host", "cli", "tests", "bench", "xtask",
+];
 
 /// A copy of the workspace's manifests and sources, in a folder of its own for each test.
 struct Copy {
@@ -65,7 +67,8 @@ impl Copy {
     }
 
     fn sources(&self) -> anyhow::Result<()> {
-        sources(&self.path("core/src"))
+        sources(self.workspace.root(), "core/src")?;
+        sources(self.workspace.root(), "crypto/src")
     }
 
     /// Compiles core without `std`; the error is what the compiler said.
@@ -139,7 +142,10 @@ fn core_that_takes_std_back_for_one_platform_is_refused() {
     copy.core_without_std().unwrap();
     let error = copy.sources().unwrap_err();
     let said = evidence(&error);
-    assert!(said.starts_with("core must not use `std`"), "{said}");
+    assert!(
+        said.starts_with("core and crypto must not use `std`"),
+        "{said}"
+    );
     assert!(
         said.contains("core/src/lib.rs:") && said.contains("`extern crate std;`"),
         "{said}"
@@ -153,6 +159,47 @@ fn core_without_the_no_std_attribute_is_refused() {
     let said = evidence(&copy.sources().unwrap_err());
     assert!(
         said.contains("core/src/lib.rs: there is no `#![no_std]`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn crypto_without_the_no_std_attribute_is_refused() {
+    let copy = Copy::new("crypto_no_attribute");
+    copy.replace("crypto/src/lib.rs", "#![no_std]", "");
+    let said = evidence(&copy.sources().unwrap_err());
+    assert!(
+        said.contains("crypto/src/lib.rs: there is no `#![no_std]`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn crypto_that_reads_json_is_refused() {
+    let copy = Copy::new("crypto_json");
+    copy.replace(
+        "crypto/Cargo.toml",
+        "[dependencies]",
+        "[dependencies]\nserde_json.workspace = true",
+    );
+    let said = lines(&copy.dependencies().unwrap_err()).join("\n");
+    assert!(
+        said.contains("`serde_json` is built into `nexus-crypto`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn crypto_that_the_filter_calls_itself_is_refused() {
+    let copy = Copy::new("filter_crypto");
+    copy.replace(
+        "filter/Cargo.toml",
+        "[dependencies]",
+        "[dependencies]\nnexus-crypto.workspace = true",
+    );
+    let said = lines(&copy.dependencies().unwrap_err()).join("\n");
+    assert!(
+        said.contains("`nexus-filter` depends on `nexus-crypto`, which is for `nexus-core` only"),
         "{said}"
     );
 }

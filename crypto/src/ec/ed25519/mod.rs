@@ -8,12 +8,12 @@ mod tests;
 
 use alloc::boxed::Box;
 use core::cell::{Cell, OnceCell};
-use sha2::{Digest as _, Sha512};
 
 use self::point::{Edwards25519, Entry, Point};
 use super::comb::{self, Comb, Group, Signs};
 use super::scalar::Order;
 use super::words::Words;
+use crate::Hash;
 
 /// L, the order of the base point.
 static ORDER: Order = Order::new([
@@ -40,7 +40,7 @@ const TEETH: u32 = 7;
 
 /// A public key.
 #[derive(Clone)]
-pub(in crate::jose) struct PublicKey {
+pub struct PublicKey {
     encoded: [u8; 32],
     /// The negative of the point.
     negative: Entry,
@@ -50,7 +50,7 @@ pub(in crate::jose) struct PublicKey {
 }
 
 /// Why an encoding is no public key.
-pub(in crate::jose) enum PublicKeyError {
+pub enum PublicKeyError {
     /// It is not that of a point.
     NotOnCurve,
     /// The point has an order of 8 or less, so that anybody can sign.
@@ -59,7 +59,7 @@ pub(in crate::jose) enum PublicKeyError {
 
 impl PublicKey {
     /// The key with this encoding (RFC 8032 §5.1.2).
-    pub(in crate::jose) fn new(encoded: &[u8; 32]) -> Result<Self, PublicKeyError> {
+    pub fn new(encoded: &[u8; 32]) -> Result<Self, PublicKeyError> {
         let [x, y] = point::decompressed(encoded).ok_or(PublicKeyError::NotOnCurve)?;
         let negative = point::entry(&[x.negated().carried(), y]);
         if Edwards25519::add(&Edwards25519::ZERO, &negative, false).has_small_order() {
@@ -74,13 +74,13 @@ impl PublicKey {
     }
 
     /// The encoding of the key.
-    pub(in crate::jose) fn as_bytes(&self) -> &[u8; 32] {
+    pub fn as_bytes(&self) -> &[u8; 32] {
         &self.encoded
     }
 
     /// Whether `signature` is the one of `message`: R in its only encoding and S reduced (§5.1.7), where R has no small
     /// order and is S · B - h · A, not only a multiple of eight of that.
-    pub(in crate::jose) fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
         let is_valid = self.verify(message, signature).is_some();
         self.has_signed.set(self.has_signed.get() || is_valid);
         is_valid
@@ -93,11 +93,7 @@ impl PublicKey {
         if s >= *ORDER.words() {
             return None;
         }
-        let mut hash = Sha512::new();
-        hash.update(r);
-        hash.update(self.encoded);
-        hash.update(message);
-        let hash: [u8; 64] = hash.finalize().into();
+        let hash = Hash::Sha512.of(&[r, &self.encoded, message]);
         let (low, high) = hash.split_first_chunk()?;
         let h = ORDER.reduce(
             &Words::from_le_bytes(low),

@@ -2,6 +2,8 @@
 
 use core::cmp::Ordering;
 
+use super::limbs::{BITS, Limbs, MASK};
+
 /// A number below 2^256, the least significant word first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Words(pub(super) [u32; 8]);
@@ -87,29 +89,30 @@ impl Words {
         (Self(difference), borrow)
     }
 
-    /// The limbs of the number, `bits` each (at most 32), the least significant first.
-    pub(super) fn limbs(&self, bits: u32) -> [i64; 9] {
+    /// The limbs of the number.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "a limb begins in word 7 at most"
+    )]
+    pub(super) const fn limbs(&self) -> Limbs {
         let mut limbs = [0; 9];
-        let mut words = self.0.iter();
-        let mut pending: u64 = 0;
-        let mut available: u32 = 0;
-        for limb in &mut limbs {
-            if available < bits {
-                let word = words.next().copied().unwrap_or(0);
-                pending |= u64::from(word) << available;
-                available = available.saturating_add(32);
+        let mut index = 0;
+        while index < 9 {
+            let start = BITS as usize * index;
+            // A limb is within two words.
+            let mut pair = self.0[start / 32] as i64;
+            if start / 32 < 7 {
+                pair |= (self.0[start / 32 + 1] as i64) << 32;
             }
-            let low = pending & (1_u64 << bits).saturating_sub(1);
-            *limb = i64::try_from(low).unwrap_or(0);
-            pending >>= bits;
-            available = available.saturating_sub(bits);
+            limbs[index] = pair >> (start % 32) & MASK;
+            index += 1;
         }
         limbs
     }
 
-    /// The number of these limbs, `bits` each, none of them negative or longer; the least significant first. What
-    /// would not fit 256 bits is left out.
-    pub(super) fn from_limbs(limbs: &[i64; 9], bits: u32) -> Self {
+    /// The number of these limbs, none of them negative or longer. What would not fit 256 bits is left out.
+    pub(super) fn from_limbs(limbs: &Limbs) -> Self {
         let mut words = [0; 8];
         let mut limbs = limbs.iter();
         let mut pending: u64 = 0;
@@ -118,7 +121,7 @@ impl Words {
             while available < 32 {
                 let limb = limbs.next().map_or(0, |limb| limb.unsigned_abs());
                 pending |= limb << available;
-                available = available.saturating_add(bits);
+                available = available.saturating_add(BITS);
             }
             *word = (pending & 0xffff_ffff) as u32;
             pending >>= 32;

@@ -1,31 +1,27 @@
 //! The inverse modulo an odd number, by the division steps of Bernstein and Yang ("Fast constant-time gcd computation
-//! and modular inversion", 2019), thirty at a time and in variable time.
+//! and modular inversion", 2019), 29 at a time and in variable time.
 
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
-    reason = "every index is a constant below 9 or counts up to it; the factors of thirty steps are within ±2^30 and \
-              limbs within ±2^30, so that sums of three products and a carry stay within ±2^62"
+    reason = "every index is below the number of limbs; the factors of 29 steps are within ±2^29 and limbs within \
+              ±2^30, so that sums of three products and a carry stay within ±2^61"
 )]
 
-use super::words::Words;
+use super::limbs::{BITS, MASK};
 
-/// How many bits a limb has, and how many steps are taken at a time.
-const BITS: u32 = 30;
-const MASK: i64 = (1 << BITS) - 1;
-/// A number in nine limbs, the least significant first; the last one has the sign.
-type Limbs = [i64; 9];
-/// Of 256-bit numbers the steps reach zero after 741 at most (§11 of the paper).
-const BATCHES: u32 = 25;
+/// A number, the least significant limb first. Limbs have [`BITS`] bits, and the last one has the sign.
+type Limbs<const LENGTH: usize> = [i64; LENGTH];
 
-/// An odd modulus.
-pub(super) struct Modulus {
-    limbs: Limbs,
-    /// Its inverse modulo 2^30.
+/// An odd modulus of so many limbs.
+#[derive(Debug)]
+pub(super) struct Modulus<const LENGTH: usize> {
+    limbs: Limbs<LENGTH>,
+    /// Its inverse modulo 2^29.
     inverse: i64,
 }
 
-/// What thirty steps do: f becomes (u·f + v·g) / 2^30, and g becomes (q·f + r·g) / 2^30.
+/// What 29 steps do: f becomes (u·f + v·g) / 2^29, and g becomes (q·f + r·g) / 2^29.
 struct Steps {
     u: i64,
     v: i64,
@@ -33,23 +29,14 @@ struct Steps {
     r: i64,
 }
 
-impl Modulus {
-    /// The modulus with these words, the least significant first.
-    pub(super) const fn new(words: &[u32; 8]) -> Self {
-        let mut limbs = [0; 9];
-        let mut index = 0;
-        while index < 9 {
-            let start = 30 * index;
-            // A limb is within two words.
-            let mut pair = words[start / 32] as i64;
-            if start / 32 + 1 < 8 {
-                pair |= (words[start / 32 + 1] as i64) << 32;
-            }
-            limbs[index] = pair >> (start % 32) & MASK;
-            index += 1;
-        }
+impl<const LENGTH: usize> Modulus<LENGTH> {
+    /// Of numbers of b bits the steps reach zero after (49 b + 57) / 17 at most (§11 of the paper).
+    const BATCHES: usize = ((49 * 29 * LENGTH + 57) / 17).div_ceil(29);
+
+    /// The modulus with these limbs, none of them negative.
+    pub(super) const fn new(limbs: Limbs<LENGTH>) -> Self {
         // Each round doubles the bits that are right, of which there are three at first.
-        let modulus = words[0];
+        let modulus = limbs[0] as u32;
         let mut inverse = modulus;
         let mut round = 0;
         while round < 4 {
@@ -63,16 +50,16 @@ impl Modulus {
     }
 
     /// The inverse of a number below the modulus; `None` when it has none.
-    pub(super) fn inverse(&self, number: &Words) -> Option<Words> {
+    pub(super) fn inverse(&self, number: Limbs<LENGTH>) -> Option<Limbs<LENGTH>> {
         let mut f = self.limbs;
-        let mut g = number.limbs(BITS);
-        let mut d = [0; 9];
-        let mut e = [0; 9];
+        let mut g = number;
+        let mut d = [0; LENGTH];
+        let mut e = [0; LENGTH];
         e[0] = 1;
         let mut eta = -1;
-        for _ in 0..BATCHES {
+        for _ in 0..Self::BATCHES {
             let steps;
-            (eta, steps) = Steps::take(eta, &f, &g);
+            (eta, steps) = Steps::take(eta, f[0], g[0]);
             self.update(&steps, &mut d, &mut e);
             steps.update(&mut f, &mut g);
             if g.iter().all(|limb| *limb == 0) {
@@ -83,21 +70,20 @@ impl Modulus {
             return None;
         }
         // d times the number is f, which is 1 or -1 if there is an inverse. d is above -2 times the modulus and below it.
-        while d[8] < 0 {
+        while d[LENGTH - 1] < 0 {
             d = carried(add(&d, &self.limbs));
         }
-        let inverse = Words::from_limbs(&d, BITS);
         if is_one(&f) {
-            return Some(inverse);
+            return Some(d);
         }
-        let modulus = Words::from_limbs(&self.limbs, BITS);
-        is_one(&carried(f.map(|limb| -limb))).then(|| modulus.minus(&inverse).0)
+        let negative = carried(add(&self.limbs, &d.map(|limb| -limb)));
+        is_one(&carried(f.map(|limb| -limb))).then_some(negative)
     }
 
     /// Takes the steps on d and e modulo the modulus, so that both stay above -2 times it and below 1 time.
-    fn update(&self, steps: &Steps, d: &mut Limbs, e: &mut Limbs) {
+    fn update(&self, steps: &Steps, d: &mut Limbs<LENGTH>, e: &mut Limbs<LENGTH>) {
         let Steps { u, v, q, r } = *steps;
-        let (negative_d, negative_e) = (d[8] >> 63, e[8] >> 63);
+        let (negative_d, negative_e) = (d[LENGTH - 1] >> 63, e[LENGTH - 1] >> 63);
         let mut times_d = (u & negative_d) + (v & negative_e);
         let mut times_e = (q & negative_d) + (r & negative_e);
         let mut carry_d = u * d[0] + v * e[0];
@@ -107,7 +93,7 @@ impl Modulus {
         times_e -= (self.inverse * (carry_e & MASK) + times_e) & MASK;
         carry_d = (carry_d + self.limbs[0] * times_d) >> BITS;
         carry_e = (carry_e + self.limbs[0] * times_e) >> BITS;
-        for index in 1..9 {
+        for index in 1..LENGTH {
             let (limb_d, limb_e, modulus) = (d[index], e[index], self.limbs[index]);
             carry_d += u * limb_d + v * limb_e + modulus * times_d;
             carry_e += q * limb_d + r * limb_e + modulus * times_e;
@@ -116,17 +102,16 @@ impl Modulus {
             carry_d >>= BITS;
             carry_e >>= BITS;
         }
-        d[8] = carry_d;
-        e[8] = carry_e;
+        d[LENGTH - 1] = carry_d;
+        e[LENGTH - 1] = carry_e;
     }
 }
 
 impl Steps {
-    /// Finds what the next thirty steps do, for which the lowest bits of f and g suffice. `eta` is what the paper
-    /// calls -δ.
-    fn take(mut eta: i32, f: &Limbs, g: &Limbs) -> (i32, Self) {
+    /// Finds what the next 29 steps do, for which the lowest limbs of f and g suffice. `eta` is what the paper calls -δ.
+    fn take(mut eta: i32, f: i64, g: i64) -> (i32, Self) {
         let (mut u, mut v, mut q, mut r) = (1_i32, 0_i32, 0_i32, 1_i32);
-        let (mut f, mut g) = (f[0] as i32, g[0] as i32);
+        let (mut f, mut g) = (f as i32, g as i32);
         let mut left = BITS;
         loop {
             // All the steps that only halve g, of those that are left.
@@ -159,11 +144,11 @@ impl Steps {
     }
 
     /// Takes the steps on f and g.
-    fn update(&self, f: &mut Limbs, g: &mut Limbs) {
+    fn update<const LENGTH: usize>(&self, f: &mut Limbs<LENGTH>, g: &mut Limbs<LENGTH>) {
         let Self { u, v, q, r } = *self;
         let mut carry_f = (u * f[0] + v * g[0]) >> BITS;
         let mut carry_g = (q * f[0] + r * g[0]) >> BITS;
-        for index in 1..9 {
+        for index in 1..LENGTH {
             let (limb_f, limb_g) = (f[index], g[index]);
             carry_f += u * limb_f + v * limb_g;
             carry_g += q * limb_f + r * limb_g;
@@ -172,24 +157,26 @@ impl Steps {
             carry_f >>= BITS;
             carry_g >>= BITS;
         }
-        f[8] = carry_f;
-        g[8] = carry_g;
+        f[LENGTH - 1] = carry_f;
+        g[LENGTH - 1] = carry_g;
     }
 }
 
-fn is_one(limbs: &Limbs) -> bool {
-    *limbs == [1, 0, 0, 0, 0, 0, 0, 0, 0]
+fn is_one(limbs: &[i64]) -> bool {
+    limbs
+        .split_first()
+        .is_some_and(|(first, rest)| *first == 1 && rest.iter().all(|limb| *limb == 0))
 }
 
-fn add(a: &Limbs, b: &Limbs) -> Limbs {
+fn add<const LENGTH: usize>(a: &Limbs<LENGTH>, b: &Limbs<LENGTH>) -> Limbs<LENGTH> {
     core::array::from_fn(|index| a[index] + b[index])
 }
 
-/// Moves what is above 30 bits of each limb into the next one.
-fn carried(mut limbs: Limbs) -> Limbs {
-    for index in 0..8 {
-        limbs[index + 1] += limbs[index] >> BITS;
-        limbs[index] &= MASK;
+/// Moves what is above the bits of each limb into the next one.
+fn carried<const LENGTH: usize>(mut limbs: Limbs<LENGTH>) -> Limbs<LENGTH> {
+    for index in 1..LENGTH {
+        limbs[index] += limbs[index - 1] >> BITS;
+        limbs[index - 1] &= MASK;
     }
     limbs
 }

@@ -16,7 +16,7 @@ pub(super) struct Order {
     negated_inverse: u32,
     /// 2^512 modulo the order.
     square: Words,
-    modulus: inverse::Modulus,
+    modulus: inverse::Modulus<9>,
 }
 
 impl Order {
@@ -32,7 +32,7 @@ impl Order {
             words: Words(words),
             negated_inverse: inverse.wrapping_neg(),
             square: Words(power_of_two(512, &words)),
-            modulus: inverse::Modulus::new(&words),
+            modulus: inverse::Modulus::new(Words(words).limbs()),
         }
     }
 
@@ -43,7 +43,8 @@ impl Order {
 
     /// The inverse of a number below the order; `None` for 0.
     pub(super) fn inverse(&self, number: &Words) -> Option<Words> {
-        self.modulus.inverse(number)
+        let inverse = self.modulus.inverse(number.limbs())?;
+        Some(Words::from_limbs(&inverse))
     }
 
     /// `a` · `b` · 2^-256 modulo the order, by the method of Montgomery. `b` is below the order.

@@ -8,9 +8,9 @@
     reason = "no column leaves 64 bits, see `limbs`"
 )]
 
-use crate::jose::ec::inverse::Modulus;
-use crate::jose::ec::limbs::{self, BITS, Limbs, MASK};
-use crate::jose::ec::words::Words;
+use crate::ec::inverse::Modulus;
+use crate::ec::limbs::{self, BITS, Limbs, MASK};
+use crate::ec::words::Words;
 
 /// p, the least significant word first.
 const P: [u32; 8] = [
@@ -35,7 +35,7 @@ const P_LIMBS: Limbs = [
     MASK - (1 << 21) + 1,
     (1 << 24) - 1,
 ];
-static MODULUS: Modulus = Modulus::new(&P);
+static MODULUS: Modulus<9> = Modulus::new(P_LIMBS);
 
 /// A number modulo p: one of several that are the same modulo p, negative ones among them.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,7 @@ impl Element {
         if *words >= P_WORDS {
             return None;
         }
-        Some(Self(words.limbs(BITS)).times(&Self(RADIX_SQUARE)))
+        Some(Self(words.limbs()).times(&Self(RADIX_SQUARE)))
     }
 
     /// The number, below p.
@@ -67,7 +67,7 @@ impl Element {
         if limbs::is_at_least(&limbs, &P_LIMBS) {
             limbs = limbs::carried(&limbs::difference(&limbs, &P_LIMBS));
         }
-        Words::from_limbs(&limbs, BITS)
+        Words::from_limbs(&limbs)
     }
 
     /// The product, tight. The weights have a product of 3 at most.
@@ -128,7 +128,8 @@ impl Element {
 
     /// The inverse; `None` for 0.
     pub(super) fn inverse(&self) -> Option<Self> {
-        Self::new(&MODULUS.inverse(&self.words())?)
+        let inverse = MODULUS.inverse(self.words().limbs())?;
+        Self::new(&Words::from_limbs(&inverse))
     }
 
     /// A number whose square is this one, if there is one.

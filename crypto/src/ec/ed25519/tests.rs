@@ -10,7 +10,7 @@ use std::vec::Vec;
 use super::super::slow::{Slow, below, is_tight, limbs};
 use super::field::Element;
 use super::*;
-use crate::jose::ec::limbs::unpacked;
+use crate::ec::limbs::unpacked;
 
 const P: Words = Words([
     0xffff_ffed,

@@ -1,60 +1,26 @@
 //! What an RSA signature is made of: the encodings of RFC 8017 §9.
 
 use alloc::vec::Vec;
-use sha2::{Digest, Sha256, Sha384, Sha512};
 
-/// The hash of a signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::jose) enum Hash {
-    Sha256,
-    Sha384,
-    Sha512,
-}
+use crate::Hash;
 
-impl Hash {
-    /// The hash of all parts behind each other.
-    fn of(self, parts: &[&[u8]]) -> Vec<u8> {
-        fn digest<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
-            let mut hash = D::new();
-            for part in parts {
-                hash.update(part);
-            }
-            hash.finalize().to_vec()
-        }
-        match self {
-            Self::Sha256 => digest::<Sha256>(parts),
-            Self::Sha384 => digest::<Sha384>(parts),
-            Self::Sha512 => digest::<Sha512>(parts),
-        }
-    }
-
-    /// How many bytes a hash has.
-    const fn bytes(self) -> usize {
-        match self {
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => 64,
-        }
-    }
-
-    /// The DigestInfo in DER as far as the hash itself (RFC 8017 §9.2, note 1). The parameters of the hash are NULL:
-    /// an encoding that leaves them out is another one, and is refused.
-    pub(super) const fn digest_info(self) -> [u8; 19] {
-        let (whole, name, bytes) = match self {
-            Self::Sha256 => (0x31, 0x01, 0x20),
-            Self::Sha384 => (0x41, 0x02, 0x30),
-            Self::Sha512 => (0x51, 0x03, 0x40),
-        };
-        [
-            0x30, whole, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
-            name, 0x05, 0x00, 0x04, bytes,
-        ]
-    }
+/// The DigestInfo in DER as far as the hash itself (RFC 8017 §9.2, note 1). The parameters of the hash are NULL: an
+/// encoding that leaves them out is another one, and is refused.
+pub(super) const fn digest_info(hash: Hash) -> [u8; 19] {
+    let (whole, name, bytes) = match hash {
+        Hash::Sha256 => (0x31, 0x01, 0x20),
+        Hash::Sha384 => (0x41, 0x02, 0x30),
+        Hash::Sha512 => (0x51, 0x03, 0x40),
+    };
+    [
+        0x30, whole, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, name,
+        0x05, 0x00, 0x04, bytes,
+    ]
 }
 
 /// EMSA-PKCS1-v1_5 of a message in `length` bytes (RFC 8017 §9.2). `None` where it does not fit them.
 pub(super) fn pkcs1v15(hash: Hash, message: &[u8], length: usize) -> Option<Vec<u8>> {
-    let info = hash.digest_info();
+    let info = digest_info(hash);
     let digest = hash.of(&[message]);
     // 0x00 || 0x01 || PS || 0x00 || T, with at least eight bytes of PS.
     let padding = length

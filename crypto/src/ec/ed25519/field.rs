@@ -5,9 +5,9 @@
     reason = "no column leaves 64 bits, see `limbs`"
 )]
 
-use crate::jose::ec::inverse::Modulus;
-use crate::jose::ec::limbs::{self, BITS, Limbs, MASK};
-use crate::jose::ec::words::Words;
+use crate::ec::inverse::Modulus;
+use crate::ec::limbs::{self, BITS, Limbs, MASK};
+use crate::ec::words::Words;
 
 const P_LIMBS: Limbs = [
     MASK - 18,
@@ -20,16 +20,7 @@ const P_LIMBS: Limbs = [
     MASK,
     (1 << TOP_BITS) - 1,
 ];
-static MODULUS: Modulus = Modulus::new(&[
-    0xffff_ffed,
-    0xffff_ffff,
-    0xffff_ffff,
-    0xffff_ffff,
-    0xffff_ffff,
-    0xffff_ffff,
-    0xffff_ffff,
-    0x7fff_ffff,
-]);
+static MODULUS: Modulus<9> = Modulus::new(P_LIMBS);
 /// How many bits the last limb has of a number below 2^255.
 const TOP_BITS: u32 = 23;
 /// 2^261 modulo p.
@@ -47,7 +38,7 @@ impl Element {
 
     /// A number below 2^255, its highest bit not being looked at; also one that is not below p.
     pub(super) fn new(words: &Words) -> Self {
-        let mut limbs = words.limbs(BITS);
+        let mut limbs = words.limbs();
         let [.., top] = &mut limbs;
         *top &= (1 << TOP_BITS) - 1;
         Self(limbs)
@@ -64,7 +55,7 @@ impl Element {
         if limbs::is_at_least(&limbs, &P_LIMBS) {
             limbs = limbs::carried(&limbs::difference(&limbs, &P_LIMBS));
         }
-        Words::from_limbs(&limbs, BITS)
+        Words::from_limbs(&limbs)
     }
 
     /// The product, tight. The weights have a product of 3 at most.
@@ -119,7 +110,8 @@ impl Element {
 
     /// The inverse; `None` for 0.
     pub(super) fn inverse(&self) -> Option<Self> {
-        Some(Self::new(&MODULUS.inverse(&self.words())?))
+        let inverse = MODULUS.inverse(self.words().limbs())?;
+        Some(Self::new(&Words::from_limbs(&inverse)))
     }
 
     /// The number to the power of 2^252 - 3, which is (p - 5) / 8. The weight is 1.

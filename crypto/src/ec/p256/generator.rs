@@ -1,4 +1,4 @@
-//! Multiples of the base point G of P-256 for its comb, as [`Comb`](crate::jose::ec::comb::Comb) wants them: with eight
+//! Multiples of the base point G of P-256 for its comb, as [`Comb`](crate::ec::comb::Comb) wants them: with eight
 //! teeth. A test makes them anew.
 
 use super::point::Entry;

@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 
 use super::field::Element;
-use crate::jose::ec::comb::Group;
-use crate::jose::ec::limbs;
-use crate::jose::ec::words::Words;
+use crate::ec::comb::Group;
+use crate::ec::limbs;
+use crate::ec::words::Words;
 
 /// The coefficient d.
 const D: Element = Element([

@@ -1,4 +1,4 @@
-//! Multiples of the base point B of edwards25519 for its comb, as [`Comb`](crate::jose::ec::comb::Comb) wants them: with
+//! Multiples of the base point B of edwards25519 for its comb, as [`Comb`](crate::ec::comb::Comb) wants them: with
 //! eight teeth. A test makes them anew.
 
 use super::point::Entry;

@@ -8,13 +8,13 @@ mod tests;
 
 use alloc::boxed::Box;
 use core::cell::{Cell, OnceCell};
-use sha2::{Digest as _, Sha256};
 
 use self::field::Element;
 use self::point::{Entry, P256, Point};
 use super::comb::{self, Comb, Signs};
 use super::scalar::Order;
 use super::words::Words;
+use crate::Hash;
 
 /// n, the order of the group.
 static ORDER: Order = Order::new([
@@ -41,7 +41,7 @@ const TEETH: u32 = 7;
 
 /// A public key.
 #[derive(Clone)]
-pub(in crate::jose) struct PublicKey {
+pub struct PublicKey {
     x: Words,
     y: Words,
     /// Whether a signature was the key's. Only such a key gets a table, so that forged tokens cannot fill the memory.
@@ -52,7 +52,7 @@ pub(in crate::jose) struct PublicKey {
 impl PublicKey {
     /// The key from a point in the form of SEC 1 §2.3.3, compressed or not. `None` when it is none of the curve, or the
     /// one at infinity.
-    pub(in crate::jose) fn from_sec1_bytes(bytes: &[u8]) -> Option<Self> {
+    pub fn from_sec1_bytes(bytes: &[u8]) -> Option<Self> {
         let (form, coordinates) = bytes.split_first()?;
         let (x, rest) = coordinates.split_first_chunk()?;
         let x = Words::from_be_bytes(x);
@@ -71,15 +71,16 @@ impl PublicKey {
     }
 
     /// The coordinates, 32 bytes each.
-    pub(in crate::jose) fn coordinates(&self) -> [[u8; 32]; 2] {
+    pub fn coordinates(&self) -> [[u8; 32]; 2] {
         [self.x.to_be_bytes(), self.y.to_be_bytes()]
     }
 
     /// Whether `signature` is one of `message`: r and s behind each other in full length (RFC 7518 §3.4), neither 0 nor
     /// beyond the order. A high s is valid.
-    pub(in crate::jose) fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
-        let digest = Sha256::digest(message).into();
-        let is_valid = self.verify(&digest, signature).is_some();
+    pub fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
+        let digest = Hash::Sha256.of(&[message]);
+        let digest = digest.first_chunk();
+        let is_valid = digest.is_some_and(|digest| self.verify(digest, signature).is_some());
         self.has_signed.set(self.has_signed.get() || is_valid);
         is_valid
     }

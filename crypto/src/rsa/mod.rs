@@ -12,15 +12,15 @@ mod tests;
 use alloc::vec::Vec;
 use core::fmt;
 
-pub(super) use encoding::Hash;
-use montgomery::Modulus;
+use self::montgomery::Modulus;
+use crate::Hash;
 
 /// The largest public exponent.
-pub(super) const MAX_EXPONENT: u64 = (1 << 33) - 1;
+pub const MAX_EXPONENT: u64 = (1 << 33) - 1;
 
 /// A public key, with what its modulus needs for fast arithmetic.
 #[derive(Clone)]
-pub(super) struct PublicKey {
+pub struct PublicKey {
     modulus: Modulus,
     // INVARIANT: odd, 3 to `MAX_EXPONENT`.
     exponent: u64,
@@ -29,7 +29,7 @@ pub(super) struct PublicKey {
 impl PublicKey {
     /// The key of that modulus, big-endian, and exponent. `None` where the modulus is even or zero, and for an
     /// exponent that is even, below 3 or beyond [`MAX_EXPONENT`].
-    pub(super) fn new(modulus: &[u8], exponent: u64) -> Option<Self> {
+    pub fn new(modulus: &[u8], exponent: u64) -> Option<Self> {
         if exponent % 2 == 0 || !(3..=MAX_EXPONENT).contains(&exponent) {
             return None;
         }
@@ -38,17 +38,17 @@ impl PublicKey {
     }
 
     /// The modulus, big-endian, without zeros in front.
-    pub(super) fn modulus(&self) -> &[u8] {
+    pub fn modulus(&self) -> &[u8] {
         self.modulus.as_bytes()
     }
 
     /// The exponent, big-endian, without zeros in front.
-    pub(super) fn exponent(&self) -> Vec<u8> {
+    pub fn exponent(&self) -> Vec<u8> {
         without_leading_zeros(&self.exponent.to_be_bytes()).to_vec()
     }
 
     /// Whether `signature` is the RSASSA-PKCS1-v1_5 signature of `message` (RFC 8017 §8.2.2).
-    pub(super) fn verify_pkcs1v15(&self, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
+    pub fn verify_pkcs1v15(&self, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
         self.recover(signature).is_some_and(|encoded| {
             encoding::pkcs1v15(hash, message, encoded.len()).is_some_and(|right| right == encoded)
         })
@@ -56,7 +56,7 @@ impl PublicKey {
 
     /// Whether `signature` is an RSASSA-PSS signature of `message` (RFC 8017 §8.1.2) with the parameters of
     /// RFC 7518 §3.5: MGF1 of the same hash, and a salt of the hash's length.
-    pub(super) fn verify_pss(&self, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
+    pub fn verify_pss(&self, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
         self.recover(signature)
             .is_some_and(|encoded| encoding::is_pss(hash, message, &encoded, self.modulus.bits()))
     }
@@ -89,7 +89,7 @@ pub(super) fn without_leading_zeros(mut number: &[u8]) -> &[u8] {
 }
 
 /// The length of a big-endian number in bits, the zeros in front of it not counted.
-pub(super) fn bit_length(number: &[u8]) -> usize {
+pub fn bit_length(number: &[u8]) -> usize {
     let number = without_leading_zeros(number);
     let unused = number.first().map_or(0, |byte| byte.leading_zeros());
     number

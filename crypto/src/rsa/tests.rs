@@ -4,14 +4,12 @@
 //! s³ - m: nobody knows its factors, and nothing that verifies asks for them. So every size of key and every wrong
 //! encoding has its signature at once.
 
-use ::rsa::pkcs8::EncodePublicKey as _;
 use ::rsa::traits::PublicKeyParts as _;
 use ::rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPublicKey};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use std::vec::Vec;
 
-use super::super::key::Material;
 use super::montgomery::Modulus;
 use super::{Hash, MAX_EXPONENT, PublicKey, bit_length, encoding};
 
@@ -409,7 +407,7 @@ fn a_signature_has_the_length_of_the_modulus_and_is_smaller() {
 fn encodings_that_are_not_exactly_pkcs1_are_refused() {
     let right = encoding::pkcs1v15(Hash::Sha256, MESSAGE, 256).unwrap();
     let digest = right.split_at(256 - 32).1;
-    let info = Hash::Sha256.digest_info();
+    let info = encoding::digest_info(Hash::Sha256);
     // A padding of the length that fills the 256 bytes.
     let filled = |kind: u8, byte: u8, behind: &[u8]| {
         let mut encoded = std::vec![0, kind];
@@ -532,15 +530,12 @@ fn a_pss_encoding_with_a_bit_beyond_its_own_is_refused() {
 }
 
 #[test]
-fn the_subject_public_key_info_is_that_of_the_oracle() {
+fn modulus_and_exponent_come_out_as_by_the_oracle() {
     for bits in [2048, 2049, 2055, 2056, 3072, 8191, 8192] {
         for exponent in [3, 127, 129, 257, 65_537, MAX_EXPONENT] {
             let modulus = power_of_two(bits - 1) + one();
             let key = PublicKey::new(&modulus.to_bytes_be(), exponent).unwrap();
             let oracle = oracle(&modulus, exponent);
-            let expected = oracle.to_public_key_der().unwrap();
-            let found = Material::Rsa(key.clone()).to_spki_der().unwrap();
-            assert_eq!(found, expected.as_bytes(), "{bits}, {exponent}");
             assert_eq!(key.modulus(), oracle.n().to_bytes_be());
             assert_eq!(key.exponent(), oracle.e().to_bytes_be());
         }
