@@ -35,6 +35,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod bytes16;
 pub mod claim_path;
 pub mod config;
 pub mod discovery;
