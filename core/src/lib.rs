@@ -55,6 +55,7 @@ pub mod reply;
 pub mod request;
 pub mod revocation;
 pub mod scalar;
+mod scan;
 pub mod shared;
 pub mod target_uri;
 pub mod text_match;
