@@ -14,6 +14,7 @@ use super::requirement::Plan;
 use crate::config::{TokenHeader, TokenSource};
 use crate::path::PathError;
 use crate::request::{Request, fold_header_name};
+use crate::scan;
 
 /// What stands where a token may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +98,7 @@ fn in_header<'r>(request: &Request<'r>, header: &TokenHeader) -> Found<'r> {
     }
     let value = value.trim_ascii();
     match behind_prefix(value, &header.prefix) {
-        Some(token) if token.contains(&b',') => Found::Unclear,
+        Some(token) if scan::find(token, b',').is_some() => Found::Unclear,
         Some(token) => Found::One(token),
         None => {
             // Joined with something else by a proxy.
