@@ -80,7 +80,9 @@ pub struct Error {
 }
 
 /// What is wrong with a text.
+// As large as what stands in its place when nothing is wrong, which is then moved in one piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The text is not UTF-8 (RFC 8259 §8.1).
@@ -459,11 +461,6 @@ impl<'a> Parser<'a> {
         self.position = self.position.wrapping_add(1);
     }
 
-    fn rest(&self) -> &'a [u8] {
-        let text = self.text.as_bytes();
-        text.get(self.position..).unwrap_or_default()
-    }
-
     fn slice(&self, start: usize, end: usize) -> &'a str {
         self.text.get(start..end).unwrap_or_default()
     }
@@ -643,7 +640,8 @@ impl<'a> Parser<'a> {
 
     /// One digit or more.
     fn digits(&mut self) -> Result<(), Error> {
-        let rest = self.rest();
+        let text = self.text.as_bytes();
+        let rest = text.get(self.position..).unwrap_or_default();
         let no_digit = |byte: &u8| !byte.is_ascii_digit();
         let count = rest.iter().position(no_digit).unwrap_or(rest.len());
         if count == 0 {
@@ -684,9 +682,11 @@ impl<'a> Parser<'a> {
 
     /// What stands in a string up to its end, or to what is not taken as it is.
     fn unescaped(&mut self) -> &'a str {
-        let start = self.position;
-        self.position = start.wrapping_add(scan::count_unescaped(self.rest()));
-        self.slice(start, self.position)
+        let rest = self.text.get(self.position..).unwrap_or_default();
+        let count = scan::count_unescaped(rest.as_bytes());
+        let run = rest.get(..count).unwrap_or_default();
+        self.position = self.position.wrapping_add(run.len());
+        run
     }
 
     /// An escape sequence, from its backslash on.

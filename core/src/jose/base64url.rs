@@ -35,7 +35,6 @@ pub fn decode(text: &[u8]) -> Result<Vec<u8>, Base64urlError> {
 fn decode_sixteens(text: &[u8]) -> Option<Vec<u8>> {
     let sixteens = text.len() / 16;
     let mut bytes = Vec::with_capacity(sixteens.saturating_add(1).saturating_mul(12));
-    let mut twelve = [0; 12];
     // Zero in some place as soon as one of them has something there that is no character.
     let mut shifts = Bytes16::all(u8::MAX);
     let mut rest = text;
@@ -43,6 +42,7 @@ fn decode_sixteens(text: &[u8]) -> Option<Vec<u8>> {
         let characters = Bytes16::new(sixteen);
         let shift = shift(characters);
         shifts = shifts.min(shift);
+        let mut twelve = [0; 12];
         characters.plus(shift).write_sixes(&mut twelve);
         bytes.extend_from_slice(&twelve);
         rest = others;
@@ -51,6 +51,7 @@ fn decode_sixteens(text: &[u8]) -> Option<Vec<u8>> {
     let last = core::array::from_fn(|at| rest.get(at).copied().unwrap_or(b'A'));
     let last = Bytes16::new(&last);
     let shift = shift(last);
+    let mut twelve = [0; 12];
     last.plus(shift).write_sixes(&mut twelve);
     bytes.extend_from_slice(&twelve);
     let decoded = rest.len().saturating_mul(3) / 4;
