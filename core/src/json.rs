@@ -14,6 +14,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::scan;
+
 /// How deep arrays and objects may nest. Identity providers stay below ten; the bound keeps the
 /// parser's stack under 64 KiB in a WebAssembly module.
 pub const MAX_DEPTH: usize = 64;
@@ -78,7 +80,9 @@ pub struct Error {
 }
 
 /// What is wrong with a text.
+// As large as what stands in its place when nothing is wrong, which is then moved in one piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The text is not UTF-8 (RFC 8259 §8.1).
@@ -145,8 +149,7 @@ pub fn parse(text: &[u8]) -> Result<Value<'_>, Error> {
     }
     let mut parser = Parser { text, position: 0 };
     let value = parser.value(0)?;
-    parser.skip_whitespace();
-    match parser.peek() {
+    match parser.next() {
         None => Ok(value),
         Some(_) => Err(parser.error(ErrorKind::TrailingData)),
     }
@@ -334,6 +337,24 @@ impl<'a> Number<'a> {
     ///
     /// A number too large or too small for `i64` gives `i64::MAX` or `i64::MIN`, whatever its exponent.
     pub fn floor(self) -> i64 {
+        match self.short_whole() {
+            Some(value) => value,
+            None => self.floor_of_any(),
+        }
+    }
+
+    /// The number, where it is written as nothing but so few digits that they fit.
+    fn short_whole(self) -> Option<i64> {
+        if self.0.len() > 18 {
+            return None;
+        }
+        self.0.bytes().try_fold(0_i64, |value, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            (digit < 10).then(|| value.wrapping_mul(10).wrapping_add(i64::from(digit)))
+        })
+    }
+
+    fn floor_of_any(self) -> i64 {
         let (negative, magnitude) = match self.0.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, self.0),
@@ -435,8 +456,9 @@ impl<'a> Parser<'a> {
         self.text.as_bytes().get(self.position).copied()
     }
 
+    /// Steps over a byte that was peeked at.
     fn advance(&mut self) {
-        self.position = self.position.saturating_add(1);
+        self.position = self.position.wrapping_add(1);
     }
 
     fn slice(&self, start: usize, end: usize) -> &'a str {
@@ -450,11 +472,21 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Skips the white space of RFC 8259 §2.
-    fn skip_whitespace(&mut self) {
+    /// The next byte that is no white space of RFC 8259 §2, to stand at. Tokens have no white space.
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        match self.peek() {
+            Some(byte) if byte > b' ' => Some(byte),
+            _ => self.skip_whitespace(),
+        }
+    }
+
+    #[cold]
+    fn skip_whitespace(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.advance();
         }
+        self.peek()
     }
 
     /// The error for a byte that cannot stand here, or for the end of the text.
@@ -466,9 +498,9 @@ impl<'a> Parser<'a> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Value<'a>, Error> {
-        self.skip_whitespace();
+        let first = self.next();
         let start = self.position;
-        let kind = match self.peek() {
+        let kind = match first {
             Some(b'{') => self.object(depth)?,
             Some(b'[') => self.array(depth)?,
             Some(b'"') => Kind::String(self.string()?),
@@ -505,15 +537,13 @@ impl<'a> Parser<'a> {
         let depth = self.deeper(depth)?;
         self.advance();
         let mut elements = Vec::new();
-        self.skip_whitespace();
-        if self.peek() == Some(b']') {
+        if self.next() == Some(b']') {
             self.advance();
             return Ok(Kind::Array(elements));
         }
         loop {
             elements.push(self.value(depth)?);
-            self.skip_whitespace();
-            match self.peek() {
+            match self.next() {
                 Some(b',') => self.advance(),
                 Some(b']') => {
                     self.advance();
@@ -525,43 +555,59 @@ impl<'a> Parser<'a> {
     }
 
     fn object(&mut self, depth: usize) -> Result<Kind<'a>, Error> {
-        let depth = self.deeper(depth)?;
+        let deeper = self.deeper(depth)?;
         self.advance();
-        let mut members = Vec::new();
-        self.skip_whitespace();
-        if self.peek() == Some(b'}') {
+        if self.next() == Some(b'}') {
             self.advance();
-            return Ok(Kind::Object(members));
+            return Ok(Kind::Object(Vec::new()));
         }
+        let mut members: Vec<Member<'a>> = Vec::with_capacity(self.likely_members(depth));
+        // A bit for each name so far. Names may share one.
+        let mut names: u64 = 0;
+        let mut may_repeat = false;
         loop {
-            self.skip_whitespace();
-            if self.peek() != Some(b'"') {
+            if self.next() != Some(b'"') {
                 return Err(self.unexpected());
             }
             let start = self.position;
             let name = self.string()?;
             let name_span = self.span_from(start);
-            self.skip_whitespace();
-            if self.peek() != Some(b':') {
+            if self.next() != Some(b':') {
                 return Err(self.unexpected());
             }
             self.advance();
-            let value = self.value(depth)?;
+            let bit = name_bit(&name);
+            if names & bit != 0 && !may_repeat {
+                may_repeat =
+                    members.len() > FEW_MEMBERS || members.iter().any(|member| member.name == name);
+            }
+            names |= bit;
+            let value = self.value(deeper)?;
             members.push(Member {
                 name,
                 name_span,
                 value,
             });
-            self.skip_whitespace();
-            match self.peek() {
+            match self.next() {
                 Some(b',') => self.advance(),
                 Some(b'}') => {
                     self.advance();
-                    refuse_duplicates(&members)?;
+                    if may_repeat {
+                        refuse_duplicates(&members)?;
+                    }
                     return Ok(Kind::Object(members));
                 }
                 _ => return Err(self.unexpected()),
             }
+        }
+    }
+
+    /// For how many members there is room from the start: for those of a usual token, as far as what is left of the
+    /// text may have so many. Objects inside of others, of which there may be thousands, get no more than they need.
+    fn likely_members(&self, depth: usize) -> usize {
+        match depth {
+            0 => (self.text.len().saturating_sub(self.position) / 16).clamp(1, 16),
+            _ => 0,
         }
     }
 
@@ -594,44 +640,53 @@ impl<'a> Parser<'a> {
 
     /// One digit or more.
     fn digits(&mut self) -> Result<(), Error> {
-        let Some(b'0'..=b'9') = self.peek() else {
+        let text = self.text.as_bytes();
+        let rest = text.get(self.position..).unwrap_or_default();
+        let no_digit = |byte: &u8| !byte.is_ascii_digit();
+        let count = rest.iter().position(no_digit).unwrap_or(rest.len());
+        if count == 0 {
             return Err(self.error(ErrorKind::InvalidNumber));
-        };
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.advance();
         }
+        self.position = self.position.wrapping_add(count);
         Ok(())
     }
 
     /// A string, from its opening to behind its closing quote. Borrowed when it has no escape.
     fn string(&mut self) -> Result<Cow<'a, str>, Error> {
         self.advance();
-        let mut run = self.position;
-        let mut owned: Option<String> = None;
+        let run = self.unescaped();
+        if self.peek() == Some(b'"') {
+            self.advance();
+            return Ok(Cow::Borrowed(run));
+        }
+        self.escaped_string(run).map(Cow::Owned)
+    }
+
+    /// The rest of a string of which `text` was read, up to where it is not borrowed any more.
+    #[cold]
+    fn escaped_string(&mut self, text: &str) -> Result<String, Error> {
+        let mut text = String::from(text);
         loop {
             match self.peek() {
                 None => return Err(self.error(ErrorKind::UnexpectedEnd)),
                 Some(b'"') => {
-                    let tail = self.slice(run, self.position);
                     self.advance();
-                    return Ok(match owned {
-                        None => Cow::Borrowed(tail),
-                        Some(mut text) => {
-                            text.push_str(tail);
-                            Cow::Owned(text)
-                        }
-                    });
+                    return Ok(text);
                 }
-                Some(b'\\') => {
-                    let text = owned.get_or_insert_default();
-                    text.push_str(self.slice(run, self.position));
-                    text.push(self.escape()?);
-                    run = self.position;
-                }
-                Some(0..=0x1f) => return Err(self.error(ErrorKind::ControlCharacter)),
-                Some(_) => self.advance(),
+                Some(b'\\') => text.push(self.escape()?),
+                Some(_) => return Err(self.error(ErrorKind::ControlCharacter)),
             }
+            text.push_str(self.unescaped());
         }
+    }
+
+    /// What stands in a string up to its end, or to what is not taken as it is.
+    fn unescaped(&mut self) -> &'a str {
+        let rest = self.text.get(self.position..).unwrap_or_default();
+        let count = scan::count_unescaped(rest.as_bytes());
+        let run = rest.get(..count).unwrap_or_default();
+        self.position = self.position.wrapping_add(run.len());
+        run
     }
 
     /// An escape sequence, from its backslash on.
@@ -684,6 +739,23 @@ impl<'a> Parser<'a> {
         }
         Some(value)
     }
+}
+
+/// How many members of an object are looked through for the name of the next one.
+const FEW_MEMBERS: usize = 32;
+
+/// One of 64 bits for a name, by its ends and its length. The members of usual headers, claims and keys do not share any.
+fn name_bit(name: &str) -> u64 {
+    let (first, last) = match name.as_bytes() {
+        [] => (0, 0),
+        [only] => (*only, *only),
+        [first, .., last] => (*first, *last),
+    };
+    let mixed = usize::from(first)
+        .wrapping_mul(37)
+        .wrapping_add(usize::from(last).wrapping_mul(7))
+        .wrapping_add(name.len());
+    1 << (mixed % 64)
 }
 
 /// Refuses an object that has a name twice, in time that grows as n log n.

@@ -35,6 +35,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod bytes16;
 pub mod claim_path;
 pub mod config;
 pub mod discovery;
@@ -54,6 +55,7 @@ pub mod reply;
 pub mod request;
 pub mod revocation;
 pub mod scalar;
+mod scan;
 pub mod shared;
 pub mod target_uri;
 pub mod text_match;

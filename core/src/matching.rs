@@ -23,6 +23,7 @@ use crate::config::App;
 use crate::path::{NormalPath, PathError};
 use crate::regex::RegexError;
 use crate::request::Request;
+use crate::scan::split_once;
 use crate::text_match::TextMatchError;
 use prefix_table::PrefixTable;
 use route::Routes;
@@ -278,13 +279,6 @@ pub(crate) fn hostname(authority: &[u8]) -> Option<Cow<'_, str>> {
         true => Some(Cow::Owned(host.to_ascii_lowercase())),
         false => Some(Cow::Borrowed(host)),
     }
-}
-
-/// What stands before the first of these bytes, and behind it.
-fn split_once(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
-    let at = text.iter().position(|other| *other == byte)?;
-    let (before, behind) = text.split_at_checked(at)?;
-    Some((before, behind.get(1..)?))
 }
 
 #[cfg(test)]

@@ -195,9 +195,7 @@ impl Bench<'_> {
             }
         };
         let issuer = claims.iss();
-        examination.refusal = Denial::IssuerUnknown {
-            iss: issuer.map(evidence),
-        };
+        let mut refusal: Option<Denial> = None;
         let mut needs_answer = false;
         let used_before = core::mem::take(&mut self.used_remote_keys);
         for index in self.candidates(place, issuer) {
@@ -222,14 +220,20 @@ impl Bench<'_> {
                 }
                 Verdict::Needs => needs_answer = true,
                 Verdict::Refused(denial) => {
-                    let is_telling = denial.progress() > examination.refusal.progress();
+                    let known = refusal.as_ref();
+                    let is_telling = known.is_none_or(|it| denial.progress() > it.progress());
                     if is_telling && !examination.is_accepted() {
-                        examination.refusal = denial.clone();
+                        refusal = Some(denial.clone());
                         examination.provider = Some(part.provider);
                     }
                     examination.verdicts.push((index, Err(denial)));
                 }
             }
+        }
+        if !examination.is_accepted() {
+            examination.refusal = refusal.unwrap_or_else(|| Denial::IssuerUnknown {
+                iss: issuer.map(evidence),
+            });
         }
         let used_remote_keys = core::mem::replace(&mut self.used_remote_keys, used_before);
         self.used_remote_keys |= used_remote_keys;

@@ -13,6 +13,7 @@ use super::requirement::Plan;
 use crate::config::{TokenHeader, TokenSource};
 use crate::path::PathError;
 use crate::request::{Request, fold_header_name};
+use crate::scan;
 
 /// What stands where a token may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +95,7 @@ fn in_header<'r>(request: &Request<'r>, header: &TokenHeader) -> Found<'r> {
     }
     let value = value.trim_ascii();
     match behind_prefix(value, &header.prefix) {
-        Some(token) if contains(token, b',') => Found::Unclear,
+        Some(token) if scan::find(token, b',').is_some() => Found::Unclear,
         Some(token) => Found::One(token),
         None => {
             // Joined with something else by a proxy.
@@ -108,21 +109,6 @@ fn in_header<'r>(request: &Request<'r>, header: &TokenHeader) -> Found<'r> {
             }
         }
     }
-}
-
-/// Whether a byte stands in a text, which may be long: eight bytes at a time.
-fn contains(text: &[u8], byte: u8) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut chunks = text.chunks_exact(8);
-    // A byte is 0 where subtracting 1 borrows and its highest bit was not set; another one may look like it above.
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7) != 0;
-    let wanted = ONES.wrapping_mul(u64::from(byte));
-    let words = chunks.by_ref().filter_map(|chunk| chunk.try_into().ok());
-    let mut found = false;
-    for word in words {
-        found |= has_zero(u64::from_ne_bytes(word) ^ wanted);
-    }
-    found || chunks.remainder().contains(&byte)
 }
 
 /// What stands behind the prefix, compared without case; `None` if the value begins in another way.

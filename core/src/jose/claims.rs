@@ -7,13 +7,14 @@ use core::fmt;
 
 use super::TokenError;
 use crate::claim_path::ClaimPath;
-use crate::json::{self, Kind, Value};
+use crate::json::{self, Kind, Member, Value};
 
 /// The claims of a token: a JSON object whose registered claims have the type that they must have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claims<'p> {
     // INVARIANT: an object; `iss`, `sub` and `jti` are strings, `aud` a string or an array of strings.
     object: Value<'p>,
+    places: Places,
     exp: Option<NumericDate>,
     nbf: Option<NumericDate>,
     iat: Option<NumericDate>,
@@ -53,20 +54,23 @@ impl<'p> Claims<'p> {
     /// of the wrong type.
     pub fn parse(payload: &'p [u8]) -> Result<Self, TokenError> {
         let object = json::parse(payload).map_err(TokenError::PayloadNotJson)?;
-        if object.as_object().is_none() {
+        let Some(members) = object.as_object() else {
             return Err(TokenError::PayloadNotObject {
                 found: object.kind_name(),
             });
-        }
-        require_string(&object, StringClaim::Iss)?;
-        require_string(&object, StringClaim::Sub)?;
-        let iat = numeric_date(&object, TimeClaim::Iat)?;
-        let nbf = numeric_date(&object, TimeClaim::Nbf)?;
-        let exp = numeric_date(&object, TimeClaim::Exp)?;
-        require_string(&object, StringClaim::Jti)?;
-        require_audience(&object)?;
+        };
+        let places = Places::find(members);
+        let value = |place| value_at(members, place);
+        require_string(value(places.iss), StringClaim::Iss)?;
+        require_string(value(places.sub), StringClaim::Sub)?;
+        let iat = numeric_date(value(places.iat), TimeClaim::Iat)?;
+        let nbf = numeric_date(value(places.nbf), TimeClaim::Nbf)?;
+        let exp = numeric_date(value(places.exp), TimeClaim::Exp)?;
+        require_string(value(places.jti), StringClaim::Jti)?;
+        require_audience(value(places.aud))?;
         Ok(Self {
             object,
+            places,
             exp,
             nbf,
             iat,
@@ -75,27 +79,31 @@ impl<'p> Claims<'p> {
 
     /// Who issued the token.
     pub fn iss(&self) -> Option<&str> {
-        self.object.member("iss")?.as_str()
+        self.at_place(self.places.iss)?.as_str()
     }
 
     /// Whom the token is about.
     pub fn sub(&self) -> Option<&str> {
-        self.object.member("sub")?.as_str()
+        self.at_place(self.places.sub)?.as_str()
     }
 
     /// The name of the token.
     pub fn jti(&self) -> Option<&str> {
-        self.object.member("jti")?.as_str()
+        self.at_place(self.places.jti)?.as_str()
     }
 
     /// Whom the token is for. None at all when `aud` is absent or an empty array.
     pub fn aud(&self) -> impl Iterator<Item = &str> {
-        let aud = self.object.member("aud");
+        let aud = self.at_place(self.places.aud);
         let single = aud.and_then(Value::as_str);
         let several = aud.and_then(Value::as_array).unwrap_or_default();
         single
             .into_iter()
             .chain(several.iter().filter_map(Value::as_str))
+    }
+
+    fn at_place(&self, place: Option<usize>) -> Option<&Value<'p>> {
+        value_at(self.object.as_object()?, place)
     }
 
     /// When the token stops being valid.
@@ -130,6 +138,42 @@ impl<'p> Claims<'p> {
     pub fn json(&self) -> &Value<'p> {
         &self.object
     }
+}
+
+/// Where the registered claims stand among the members, as indices.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Places {
+    iss: Option<usize>,
+    sub: Option<usize>,
+    aud: Option<usize>,
+    exp: Option<usize>,
+    nbf: Option<usize>,
+    iat: Option<usize>,
+    jti: Option<usize>,
+}
+
+impl Places {
+    fn find(members: &[Member<'_>]) -> Self {
+        let mut places = Self::default();
+        for (index, member) in members.iter().enumerate() {
+            let place = match &*member.name {
+                "iss" => &mut places.iss,
+                "sub" => &mut places.sub,
+                "aud" => &mut places.aud,
+                "exp" => &mut places.exp,
+                "nbf" => &mut places.nbf,
+                "iat" => &mut places.iat,
+                "jti" => &mut places.jti,
+                _ => continue,
+            };
+            *place = Some(index);
+        }
+        places
+    }
+}
+
+fn value_at<'v, 'p>(members: &'v [Member<'p>], place: Option<usize>) -> Option<&'v Value<'p>> {
+    members.get(place?).map(|member| &member.value)
 }
 
 impl NumericDate {
@@ -179,22 +223,22 @@ impl fmt::Display for TimeClaim {
     }
 }
 
-fn require_string(claims: &Value<'_>, claim: StringClaim) -> Result<(), TokenError> {
-    match claims.member(claim.name()) {
-        None => Ok(()),
-        Some(value) => match value.as_str() {
-            Some(_) => Ok(()),
-            None => Err(TokenError::ClaimNotString {
-                claim,
-                found: value.kind_name(),
-            }),
-        },
+fn require_string(value: Option<&Value<'_>>, claim: StringClaim) -> Result<(), TokenError> {
+    match value {
+        Some(value) if value.as_str().is_none() => Err(TokenError::ClaimNotString {
+            claim,
+            found: value.kind_name(),
+        }),
+        _ => Ok(()),
     }
 }
 
 /// RFC 7519 §2: a JSON number, with or without a fraction.
-fn numeric_date(claims: &Value<'_>, claim: TimeClaim) -> Result<Option<NumericDate>, TokenError> {
-    let Some(value) = claims.member(claim.name()) else {
+fn numeric_date(
+    value: Option<&Value<'_>>,
+    claim: TimeClaim,
+) -> Result<Option<NumericDate>, TokenError> {
+    let Some(value) = value else {
         return Ok(None);
     };
     let number = value.as_number().ok_or(TokenError::TimeNotNumber {
@@ -208,14 +252,14 @@ fn numeric_date(claims: &Value<'_>, claim: TimeClaim) -> Result<Option<NumericDa
 }
 
 /// RFC 7519 §4.1.3: one string, or an array of them.
-fn require_audience(claims: &Value<'_>) -> Result<(), TokenError> {
-    let Some(aud) = claims.member("aud") else {
-        return Ok(());
-    };
-    let stranger = match &aud.kind {
-        Kind::String(_) => None,
-        Kind::Array(elements) => elements.iter().find(|element| element.as_str().is_none()),
-        _ => Some(aud),
+fn require_audience(aud: Option<&Value<'_>>) -> Result<(), TokenError> {
+    let stranger = match aud {
+        None => None,
+        Some(aud) => match &aud.kind {
+            Kind::String(_) => None,
+            Kind::Array(elements) => elements.iter().find(|element| element.as_str().is_none()),
+            _ => Some(aud),
+        },
     };
     match stranger {
         None => Ok(()),

@@ -10,7 +10,8 @@ use core::fmt;
 
 use super::claims::{StringClaim, TimeClaim};
 use super::{Algorithm, Claims, base64url};
-use crate::json::{self, Kind, Value};
+use crate::json::{self, Kind, Member, Value};
+use crate::scan;
 
 /// The longest token that is read, in bytes. Envoy accepts 60 KiB of request headers in all unless
 /// told otherwise, so no longer token reaches a filter by default.
@@ -193,8 +194,9 @@ impl<'t> UntrustedToken<'t> {
 
     /// The payload as it was sent: base64url, not empty.
     pub fn payload_segment(&self) -> &'t [u8] {
-        let mut segments = self.signing_input.splitn(2, |byte| *byte == b'.');
-        segments.nth(1).unwrap_or_default()
+        scan::split_once(self.signing_input, b'.')
+            .map(|(_, payload)| payload)
+            .unwrap_or_default()
     }
 
     pub(super) fn signature(&self) -> &[u8] {
@@ -221,12 +223,13 @@ impl Header {
     /// Reads the decoded bytes of a header.
     fn parse(text: &[u8]) -> Result<Self, TokenError> {
         let header = json::parse(text).map_err(TokenError::HeaderNotJson)?;
-        if header.as_object().is_none() {
+        let Some(object) = header.as_object() else {
             return Err(TokenError::HeaderNotObject {
                 found: header.kind_name(),
             });
-        }
-        let alg = match header.member("alg") {
+        };
+        let members = Members::find(object);
+        let alg = match members.alg {
             None => return Err(TokenError::AlgMissing),
             Some(alg) => alg.as_str().ok_or(TokenError::AlgNotString {
                 found: alg.kind_name(),
@@ -235,15 +238,13 @@ impl Header {
         let alg = Algorithm::from_name(alg).ok_or_else(|| TokenError::AlgNotSupported {
             registered: registered_name(alg),
         })?;
-        let kid =
-            string_member(&header, "kid").map_err(|found| TokenError::KidNotString { found })?;
-        let other = |member: &'static str| {
-            string_member(&header, member)
-                .map_err(|found| TokenError::HeaderMemberNotString { member, found })
+        let kid = string(members.kid).map_err(|found| TokenError::KidNotString { found })?;
+        let other = |member: &'static str, value| {
+            string(value).map_err(|found| TokenError::HeaderMemberNotString { member, found })
         };
-        let typ = other("typ")?;
-        let cty = other("cty")?;
-        refuse_extensions(&header)?;
+        let typ = other("typ", members.typ)?;
+        let cty = other("cty", members.cty)?;
+        members.refuse_extensions()?;
         Ok(Self { alg, kid, typ, cty })
     }
 
@@ -293,28 +294,52 @@ impl fmt::Debug for Header {
     }
 }
 
-/// The text of an optional member; the kind of one that is no string.
-fn string_member(object: &Value<'_>, name: &str) -> Result<Option<String>, &'static str> {
-    match object.member(name) {
-        None => Ok(None),
-        Some(value) => match value.as_str() {
-            Some(text) => Ok(Some(text.into())),
-            None => Err(value.kind_name()),
-        },
+/// The members of a header that are looked at.
+#[derive(Default)]
+struct Members<'h> {
+    alg: Option<&'h Value<'h>>,
+    kid: Option<&'h Value<'h>>,
+    typ: Option<&'h Value<'h>>,
+    cty: Option<&'h Value<'h>>,
+    b64: Option<&'h Value<'h>>,
+    crit: Option<&'h Value<'h>>,
+}
+
+impl<'h> Members<'h> {
+    fn find(object: &'h [Member<'h>]) -> Self {
+        let mut found = Self::default();
+        for member in object {
+            let place = match &*member.name {
+                "alg" => &mut found.alg,
+                "kid" => &mut found.kid,
+                "typ" => &mut found.typ,
+                "cty" => &mut found.cty,
+                "b64" => &mut found.b64,
+                "crit" => &mut found.crit,
+                _ => continue,
+            };
+            *place = Some(&member.value);
+        }
+        found
+    }
+
+    /// Refuses what would change how the token has to be read.
+    fn refuse_extensions(&self) -> Result<(), TokenError> {
+        if self.b64.is_some_and(|b64| b64.kind != Kind::Bool(true)) {
+            return Err(TokenError::UnencodedPayload);
+        }
+        match self.crit {
+            None => Ok(()),
+            Some(_) => Err(TokenError::CritNotSupported),
+        }
     }
 }
 
-/// Refuses what would change how the token has to be read.
-fn refuse_extensions(header: &Value<'_>) -> Result<(), TokenError> {
-    if let Some(b64) = header.member("b64") {
-        if b64.kind != Kind::Bool(true) {
-            return Err(TokenError::UnencodedPayload);
-        }
-    }
-    match header.member("crit") {
-        None => Ok(()),
-        Some(_) => Err(TokenError::CritNotSupported),
-    }
+/// The text of an optional member; the kind of one that is no string.
+fn string(value: Option<&Value<'_>>) -> Result<Option<String>, &'static str> {
+    value
+        .map(|value| value.as_str().map(String::from).ok_or(value.kind_name()))
+        .transpose()
 }
 
 fn decode(segment: &[u8], which: Segment) -> Result<Vec<u8>, TokenError> {
@@ -361,12 +386,21 @@ struct Segments<'t> {
 
 impl<'t> Segments<'t> {
     fn split(compact: &'t [u8]) -> Result<Self, TokenError> {
-        let mut parts = compact.split(|byte| *byte == b'.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let mut rest = Some(compact);
+        let mut next = || {
+            let text = rest?;
+            let (segment, behind) = match scan::split_once(text, b'.') {
+                Some((segment, behind)) => (segment, Some(behind)),
+                None => (text, None),
+            };
+            rest = behind;
+            Some(segment)
+        };
+        let first = [next(), next(), next()];
+        let ([Some(header), Some(payload), Some(signature)], None) = (first, rest) else {
+            let others = rest.map_or(0, |rest| rest.split(|byte| *byte == b'.').count());
             return Err(TokenError::NotThreeSegments {
-                found: compact.split(|byte| *byte == b'.').count(),
+                found: first.iter().flatten().count().saturating_add(others),
             });
         };
         for (segment, bytes) in [

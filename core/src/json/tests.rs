@@ -1,6 +1,7 @@
 use super::*;
 use alloc::format;
 use alloc::string::ToString;
+use proptest::prelude::*;
 use std::vec;
 
 fn error(text: &str) -> (ErrorKind, usize) {
@@ -114,6 +115,8 @@ fn floor_is_exact_and_saturates() {
         ("-1e-400", -1),
         ("-1.5", -2),
         ("-1", -1),
+        ("999999999999999999", 999_999_999_999_999_999),
+        ("1000000000000000000", 1_000_000_000_000_000_000),
         ("9223372036854775807", i64::MAX),
         ("9223372036854775808", i64::MAX),
         ("-9223372036854775809", i64::MIN),
@@ -128,4 +131,137 @@ fn floor_is_exact_and_saturates() {
         assert_eq!(number(text).floor(), expected, "{text}");
     }
     assert_eq!(number(&"9".repeat(400)).floor(), i64::MAX);
+}
+
+#[test]
+fn a_name_that_comes_again_is_refused_in_objects_of_every_size() {
+    for size in 2..80 {
+        for (first, again) in [
+            (0, 1),
+            (0, size - 1),
+            (size / 2, size - 1),
+            (size - 2, size - 1),
+        ] {
+            if first == again {
+                continue;
+            }
+            let names = (0..size).map(|at| if at == again { first } else { at });
+            let members: Vec<String> = names.map(|name| format!("\"m{name}\":0")).collect();
+            let text = format!("{{{}}}", members.join(","));
+            let before: usize = members[..again].iter().map(|member| member.len() + 1).sum();
+            let expected = (ErrorKind::DuplicateMember, before + 1);
+            assert_eq!(error(&text), expected, "{text}");
+        }
+    }
+    // The first that comes again is told, and nothing before the object is at its end.
+    assert_eq!(
+        error("{\"b\":1,\"a\":1,\"a\":1,\"b\":1}"),
+        (ErrorKind::DuplicateMember, 13)
+    );
+    assert_eq!(error("{\"a\":1,\"a\":1"), (ErrorKind::UnexpectedEnd, 12));
+}
+
+#[test]
+fn a_string_ends_or_fails_at_every_place() {
+    for length in 0..40 {
+        let plain = "x".repeat(length);
+        let value = |text: &str| parse(text.as_bytes()).map(|it| it.as_str().map(String::from));
+        for behind in ["", "y", "é", "yyyyyyyyyyyyyyyyyyyyyyyy"] {
+            assert_eq!(
+                value(&format!("\"{plain}{behind}\"")),
+                Ok(Some(format!("{plain}{behind}")))
+            );
+            assert_eq!(
+                value(&format!("\"{plain}\\n{behind}\\\"\"")),
+                Ok(Some(format!("{plain}\n{behind}\"")))
+            );
+            for control in '\0'..' ' {
+                assert_eq!(
+                    error(&format!("\"{plain}{control}{behind}\"")),
+                    (ErrorKind::ControlCharacter, length + 1)
+                );
+            }
+            let open = format!("\"{plain}{behind}");
+            assert_eq!(error(&open), (ErrorKind::UnexpectedEnd, open.len()));
+        }
+    }
+}
+
+#[test]
+fn strings_without_escapes_are_not_copied() {
+    for text in [
+        "\"\"",
+        "\"plain\"",
+        "\"as long as more than one block\"",
+        "\"é\"",
+    ] {
+        let kind = parse(text.as_bytes()).unwrap().kind;
+        assert!(matches!(kind, Kind::String(Cow::Borrowed(_))), "{text}");
+    }
+}
+
+/// What another reader says of a value of this one.
+fn of_serde(value: &Value<'_>) -> serde_json::Value {
+    match &value.kind {
+        Kind::Null => serde_json::Value::Null,
+        Kind::Bool(bool) => (*bool).into(),
+        Kind::Number(number) => serde_json::from_str(number.as_str()).unwrap(),
+        Kind::String(text) => text.as_ref().into(),
+        Kind::Array(elements) => elements.iter().map(of_serde).collect(),
+        Kind::Object(members) => members
+            .iter()
+            .map(|member| (member.name.to_string(), of_serde(&member.value)))
+            .collect(),
+    }
+}
+
+/// A document with numbers that any reader takes.
+fn document() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_string()),
+        Just("true".to_string()),
+        Just("false".to_string()),
+        "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,2})?",
+        "\"[ !#-\\[\\]-~]{0,40}\"",
+        "\"([a-zé€😀]{0,18}|\\\\[\"\\\\/bfnrt]|\\\\u00[0-9a-f]{2}|\\\\ud83d\\\\ude0[0-9A-F]){0,4}\"",
+    ];
+    leaf.prop_recursive(4, 60, 20, |inner| {
+        let member = ("\"[a-z]{0,3}\"", "[ \t\n\r]?", inner.clone());
+        prop_oneof![
+            prop::collection::vec(inner, 0..6).prop_map(|all| format!("[{}]", all.join(","))),
+            prop::collection::vec(member, 0..20).prop_map(|all| {
+                let all = all.into_iter();
+                let all: Vec<_> = all
+                    .map(|(name, space, value)| format!("{name}{space}:{space}{value}"))
+                    .collect();
+                format!("{{{}}}", all.join(","))
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn other_readers_read_the_same(
+        document in document(),
+        edit in prop::option::of((
+            any::<prop::sample::Index>(),
+            prop::sample::select(&b"\"\\{}[],:0e+-. \x00\x1f\x80\xc3\xff"[..]),
+        )),
+    ) {
+        let mut text = document.into_bytes();
+        if let Some((at, byte)) = edit {
+            let at = at.index(text.len());
+            text[at] = byte;
+        }
+        let other: Result<serde_json::Value, _> = serde_json::from_slice(&text);
+        match (parse(&text), other) {
+            (Ok(value), Ok(other)) => prop_assert_eq!(of_serde(&value), other),
+            (Err(_), Err(_)) => {}
+            // It takes the last one.
+            (Err(error), Ok(_)) => prop_assert_eq!(error.kind, ErrorKind::DuplicateMember),
+            // It has no room for the number.
+            (Ok(_), Err(other)) => prop_assert!(other.to_string().starts_with("number out of range")),
+        }
+    }
 }
