@@ -4,6 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::request::{fold_header_byte, folds_to};
+use crate::sort::sort_and_dedup;
 
 /// A set of header names, compared as services fold them: see [`crate::request::fold_header_name`].
 ///
@@ -23,8 +24,7 @@ pub(crate) struct HeaderNames {
 impl HeaderNames {
     /// The set of these names, which are folded.
     pub(crate) fn new(mut names: Vec<Vec<u8>>) -> Self {
-        names.sort_unstable();
-        names.dedup();
+        sort_and_dedup(&mut names);
         let size = names.len().saturating_mul(2).next_power_of_two();
         let mut set = Self {
             slots: vec![0; size],

@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::scan;
+use crate::sort::sort_by;
 
 /// How deep arrays and objects may nest. Identity providers stay below ten; the bound keeps the
 /// parser's stack under 64 KiB in a WebAssembly module.
@@ -764,7 +765,7 @@ fn refuse_duplicates(members: &[Member<'_>]) -> Result<(), Error> {
         .iter()
         .map(|member| (member.name.as_ref(), member.name_span.start))
         .collect();
-    names.sort_unstable();
+    sort_by(&mut names, Ord::cmp);
     let twin = names
         .iter()
         .zip(names.iter().skip(1))

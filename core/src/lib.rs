@@ -57,6 +57,7 @@ pub mod revocation;
 pub mod scalar;
 mod scan;
 pub mod shared;
+mod sort;
 pub mod target_uri;
 pub mod text_match;
 pub mod time;

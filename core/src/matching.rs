@@ -150,10 +150,11 @@ impl Matcher {
             });
         }
         let tables = |found: BTreeMap<&str, Found>| {
-            let found = found.into_iter();
-            found
-                .map(|(host, paths)| (host.into(), Paths::new(paths)))
-                .collect()
+            let mut tables = BTreeMap::new();
+            for (host, paths) in found {
+                tables.insert(host.into(), Paths::new(paths));
+            }
+            tables
         };
         matcher.exact = tables(exact);
         matcher.wildcard = tables(wildcard);

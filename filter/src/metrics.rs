@@ -1,7 +1,6 @@
 //! The filter's counters. Envoy shows them as `wasmcustom.nexus.…`.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 
 use nexus_core::engine::{Content, FetchFailure};
 use nexus_core::reason::Reason;
@@ -19,16 +18,35 @@ const KEPT: [Content; 2] = [Content::Keys, Content::Revocations];
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     allowed: Tally,
-    denied: BTreeMap<Reason, u32>,
-    would_deny: BTreeMap<Reason, u32>,
-    fetched: BTreeMap<Content, u32>,
-    unchanged: BTreeMap<Content, u32>,
-    stale: BTreeMap<Content, u32>,
-    fetch_failed: BTreeMap<(Content, &'static str), u32>,
+    denied: Counters,
+    would_deny: Counters,
+    fetched: Counters,
+    unchanged: Counters,
+    stale: Counters,
+    fetch_failed: Vec<((Content, &'static str), u32)>,
     cache_hit: Tally,
     cache_miss: Option<u32>,
     token_hit: Tally,
     token_miss: Option<u32>,
+}
+
+/// Counters by the number of what they count.
+#[derive(Debug, Default)]
+struct Counters(Vec<Option<u32>>);
+
+impl Counters {
+    fn set(&mut self, number: usize, counter: Option<u32>) {
+        if self.0.len() <= number {
+            self.0.resize(number.saturating_add(1), None);
+        }
+        if let Some(place) = self.0.get_mut(number) {
+            *place = counter;
+        }
+    }
+
+    fn count(&self, number: usize) {
+        count(self.0.get(number).copied().flatten());
+    }
 }
 
 /// A counter of what happens with most requests: the proxy is told of many at once.
@@ -60,18 +78,19 @@ impl Metrics {
             untold: Cell::default(),
         };
         let for_reasons = |kind: &str| {
-            let reasons = Reason::ALL.iter();
-            reasons
-                .filter_map(|reason| {
-                    Some((*reason, counter(&format!("{kind}.{}", reason.code()))?))
-                })
-                .collect()
+            let mut counters = Counters::default();
+            for reason in Reason::ALL {
+                let name = format!("{kind}.{}", reason.code());
+                counters.set(*reason as usize, counter(&name));
+            }
+            counters
         };
         let of_contents = |contents: &[Content], name: fn(Content) -> String| {
-            contents
-                .iter()
-                .filter_map(|content| Some((*content, counter(&name(*content))?)))
-                .collect()
+            let mut counters = Counters::default();
+            for content in contents {
+                counters.set(*content as usize, counter(&name(*content)));
+            }
+            counters
         };
         Self {
             allowed: tally("allowed"),
@@ -120,30 +139,33 @@ impl Metrics {
     }
 
     pub(crate) fn count_denied(&self, reason: Reason) {
-        count(self.denied.get(&reason).copied());
+        self.denied.count(reason as usize);
     }
 
     /// A rule that only reports would have denied.
     pub(crate) fn count_would_deny(&self, reason: Reason) {
-        count(self.would_deny.get(&reason).copied());
+        self.would_deny.count(reason as usize);
     }
 
     pub(crate) fn count_fetched(&self, content: Content) {
-        count(self.fetched.get(&content).copied());
+        self.fetched.count(content as usize);
     }
 
     /// A source said that it has not changed.
     pub(crate) fn count_unchanged(&self, content: Content) {
-        count(self.unchanged.get(&content).copied());
+        self.unchanged.count(content as usize);
     }
 
     /// Something stale came into use because its source fails.
     pub(crate) fn count_stale(&self, content: Content) {
-        count(self.stale.get(&content).copied());
+        self.stale.count(content as usize);
     }
 
     pub(crate) fn count_fetch_failed(&self, content: Content, failure: &FetchFailure) {
-        count(self.fetch_failed.get(&(content, failure.code())).copied());
+        let wanted = (content, failure.code());
+        let mut counters = self.fetch_failed.iter();
+        let counter = counters.find(|(counted, _)| *counted == wanted);
+        count(counter.map(|(_, id)| *id));
     }
 
     /// A request was judged with keys that were there already.

@@ -17,6 +17,7 @@ use crate::config::{Discovery, Remote};
 use crate::discovery::{self, KeyLocation};
 use crate::jose::{Jwk, JwkSet, KeyOrigin, Sha256Digest};
 use crate::revocation::RevocationList;
+use crate::sort::sort_by;
 use crate::time::{Millis, Timestamp};
 
 /// How many unusable keys of one set are reported by name.
@@ -298,7 +299,7 @@ impl Loaded {
         match self {
             Self::Keys(keys, _) => {
                 let mut parts: Vec<_> = keys.keys().iter().map(named).collect();
-                parts.sort_unstable();
+                sort_by(&mut parts, Vec::cmp);
                 let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
                 Sha256Digest::of_parts(&parts)
             }

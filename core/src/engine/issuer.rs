@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::config;
 use crate::issuer_pattern::IssuerPattern;
+use crate::sort::sort_by;
 
 /// The issuers of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +73,7 @@ pub(super) fn in_order<'c, I: Copy>(
         .into_iter()
         .filter_map(|(index, issuers)| Some((issuers.fit(iss)?, index)))
         .collect();
-    fitting.sort_by_key(|(fit, _)| *fit);
+    sort_by(&mut fitting, |(one, _), (other, _)| one.cmp(other));
     fitting.into_iter().map(|(_, index)| index).collect()
 }
 
@@ -102,7 +103,7 @@ impl<I: Copy> ByIssuer<I> {
                 }
             }
         }
-        exact.sort_by_key(|(order, _)| *order);
+        sort_by(&mut exact, |(one, _), (other, _)| one.cmp(other));
         // Whoever names an issuer twice is still asked once.
         exact.dedup_by_key(|(order, _)| *order);
         Self {

@@ -10,6 +10,7 @@ use crate::jose::dpop::ALGORITHMS;
 use crate::reason::Reason;
 use crate::reply::{ChallengeHeader, Part, Refusal, Reply, Scheme, Template, reply};
 use crate::request::Request;
+use crate::sort::sort_and_dedup;
 
 impl Engine {
     /// The reply to a request that is refused, as the replies of its app or of the policy shape it.
@@ -90,8 +91,7 @@ pub(super) fn token_parameters(config: &Config) -> Vec<String> {
             TokenSource::Header(_) | TokenSource::Cookie(_) => None,
         })
         .collect();
-    names.sort_unstable();
-    names.dedup();
+    sort_and_dedup(&mut names);
     names
 }
 

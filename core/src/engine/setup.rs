@@ -31,6 +31,7 @@ use crate::matching::{Matcher, MatcherError};
 use crate::replay::LocalMemory;
 use crate::request::fold_header_name;
 use crate::revocation::{Entry, RevocationError, RevocationList};
+use crate::sort::sort_and_dedup;
 use crate::time::Timestamp;
 
 /// Why a configuration gives no engine.
@@ -538,8 +539,7 @@ impl Forwarding {
                 all.add(target)?;
             }
         }
-        all.filter_state_keys.sort_unstable();
-        all.filter_state_keys.dedup();
+        sort_and_dedup(&mut all.filter_state_keys);
         Ok(all)
     }
 

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::{RequestId, SourceIndex};
 use crate::matching::Rule;
 use crate::request::OwnedRequest;
+use crate::sort::sort_by;
 use crate::time::{Millis, Timestamp};
 
 /// A request that waits for sources.
@@ -104,7 +105,7 @@ impl WaitingRequests {
     pub(super) fn wake_overdue(&mut self, now: Timestamp) {
         let overdue = self.by_deadline.iter().take_while(|(at, _)| *at <= now);
         let mut overdue: Vec<_> = overdue.map(|(_, id)| *id).collect();
-        overdue.sort_unstable();
+        sort_by(&mut overdue, RequestId::cmp);
         for id in overdue {
             self.wake(id);
         }

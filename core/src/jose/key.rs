@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{Algorithm, KeyError, KeyType, base64url, der, offload, signature};
 use crate::json::{self, Value};
+use crate::sort::sort_and_dedup;
 
 /// The shortest RSA modulus in bits (RFC 7518 §3.3).
 pub(super) const MIN_RSA_BITS: usize = 2048;
@@ -127,8 +128,7 @@ impl Jwk {
         if usable.is_empty() {
             usable = material.algorithms()?;
         }
-        usable.sort_unstable();
-        usable.dedup();
+        sort_and_dedup(&mut usable);
         Ok(Self {
             kid: None,
             algorithms: usable,

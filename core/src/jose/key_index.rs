@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use super::{Algorithm, Jwk};
 
+use crate::sort::sort_by;
+
 /// Places in a set of keys.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeyIndex {
@@ -39,7 +41,9 @@ impl KeyIndex {
                 count.unnamed = count.unnamed.saturating_add(usize::from(is_unnamed));
             }
         }
-        index.named.sort_by_key(|place| name_of(keys, *place));
+        sort_by(&mut index.named, |one, other| {
+            name_of(keys, *one).cmp(&name_of(keys, *other))
+        });
         index
     }
 

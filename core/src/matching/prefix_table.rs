@@ -5,6 +5,8 @@
 
 use alloc::vec::Vec;
 
+use crate::sort::sort_by;
+
 /// Values, each under a text. It takes a binary search to find those whose text another one begins with, and one step
 /// for each of their texts.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl<V> Default for PrefixTable<V> {
 
 impl<V> PrefixTable<V> {
     pub(super) fn new(mut pairs: Vec<(Vec<u8>, V)>) -> Self {
-        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        sort_by(&mut pairs, |(one, _), (other, _)| one.cmp(other));
         let mut table = Self {
             entries: Vec::new(),
             values: Vec::with_capacity(pairs.len()),

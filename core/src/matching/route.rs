@@ -10,6 +10,7 @@ use super::prefix_table::PrefixTable;
 use super::{AppIndex, MatchError, MatcherError, RouteIndex, Sought, decoded};
 use crate::config::{PathKind, Route, RouteOrder};
 use crate::regex::Regex;
+use crate::sort::sort_by;
 
 /// A route, ready for use.
 #[derive(Debug)]
@@ -256,7 +257,7 @@ pub(super) fn ordered(
         }
     }
     if order == RouteOrder::MostSpecific {
-        patterns.sort_by_cached_key(|pattern| {
+        let key = |pattern: &RoutePattern| {
             let (kind, length) = match &pattern.path {
                 PathPattern::Exact(path) => (0, path.len()),
                 // As they are listed; those with the same expression together, where the first one stands.
@@ -279,7 +280,13 @@ pub(super) fn ordered(
                 Reverse(pattern.headers.len()),
                 Reverse(pattern.query.len()),
             )
-        });
+        };
+        let mut keyed: Vec<_> = patterns
+            .into_iter()
+            .map(|pattern| (key(&pattern), pattern))
+            .collect();
+        sort_by(&mut keyed, |(one, _), (other, _)| one.cmp(other));
+        return Ok(keyed.into_iter().map(|(_, pattern)| pattern).collect());
     }
     Ok(patterns)
 }

@@ -7,6 +7,8 @@ use core::str::Chars;
 
 use super::{MAX_DEPTH, MAX_REPETITION, RegexError};
 
+use crate::sort::sort_by;
+
 /// An expression as a tree, and the sets of characters that it refers to.
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -66,7 +68,7 @@ pub(super) struct Set {
 
 impl Set {
     fn new(mut ranges: Vec<(char, char)>, negated: bool) -> Self {
-        ranges.sort_unstable();
+        sort_by(&mut ranges, Ord::cmp);
         let mut merged: Vec<(char, char)> = Vec::with_capacity(ranges.len());
         for (first, last) in ranges {
             match merged.last_mut() {
