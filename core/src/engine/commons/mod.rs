@@ -18,17 +18,18 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::freshness::MAX_ETAG_BYTES;
+use super::freshness;
 use crate::discovery::MAX_JWKS_URI_BYTES;
 use crate::jose::Sha256Digest;
 use crate::shared::{ANY_NUMBER, NO_NUMBER, Process, StoreError};
 use crate::time::Timestamp;
 
-/// How often a write is tried again because another engine wrote first. Each time somebody else got on.
-const ATTEMPTS: usize = 64;
-
-/// How many bells one record has. An engine that finds no room looks again when its own time comes.
+/// How many bells one record has. An engine that loses its place to another one looks again when its own time comes.
 const MAX_BELLS: usize = 1024;
+
+/// How often a write is tried again because another engine wrote first. Each time somebody else got on, and all who have
+/// a bell in a record may do so once.
+const ATTEMPTS: usize = MAX_BELLS;
 
 /// The bytes of a [`Topic`].
 const TOPIC_BYTES: usize = 16;
@@ -109,6 +110,18 @@ pub(super) struct Published {
     pub(super) etag: Option<String>,
 }
 
+impl Published {
+    /// Whether an engine may have written it. Other programs can.
+    fn is_sane(&self) -> bool {
+        let etag = self.etag.as_deref();
+        self.url.len() <= MAX_JWKS_URI_BYTES
+            // It goes into a header.
+            && etag.is_none_or(|it| freshness::etag(it) == Some(it))
+            // What begins behind its end would look newer than everything that follows.
+            && self.began <= self.at
+    }
+}
+
 /// The right to fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,15 +154,17 @@ impl Record {
         (lease.holder != me).then_some(Timestamp::from_millis(lease.until))
     }
 
-    /// Leaves a bell to be rung at the next news; `false` when it is there already or there is no room.
+    /// Leaves a bell to be rung at the next news; `false` when it is there already. Where there is no room, the one goes
+    /// that was left first: most likely nobody is there any more.
     pub(super) fn leave_bell(&mut self, bell: Option<u32>) -> bool {
-        match bell {
-            Some(bell) if self.bells.len() < MAX_BELLS && !self.bells.contains(&bell) => {
-                self.bells.push(bell);
-                true
-            }
-            _ => false,
+        let Some(bell) = bell.filter(|bell| !self.bells.contains(bell)) else {
+            return false;
+        };
+        if self.bells.len() >= MAX_BELLS {
+            self.bells.remove(0);
         }
+        self.bells.push(bell);
+        true
     }
 
     /// Gives up the lease if it is `me` who has it.
@@ -161,10 +176,7 @@ impl Record {
         let record: Self = serde_json::from_slice(value).ok()?;
         let published = record.published.as_ref();
         let is_sane = record.bells.len() <= MAX_BELLS
-            && published.is_none_or(|it| it.url.len() <= MAX_JWKS_URI_BYTES)
-            && published
-                .and_then(|it| it.etag.as_ref())
-                .is_none_or(|etag| etag.len() <= MAX_ETAG_BYTES)
+            && published.is_none_or(Published::is_sane)
             && record
                 .location
                 .as_ref()

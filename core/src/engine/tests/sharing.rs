@@ -18,6 +18,8 @@ struct Common {
     writes: u32,
     rung: VecDeque<(u32, Vec<u8>)>,
     fails: bool,
+    /// How many of the next writes come too late.
+    late: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +42,10 @@ impl SharedStore for Member {
         let mut common = self.common.borrow_mut();
         if common.fails {
             return Err(StoreError);
+        }
+        if common.late > 0 {
+            common.late -= 1;
+            return Ok(false);
         }
         let fits = match common.values.get(key) {
             None => true,
@@ -978,4 +984,62 @@ fn a_store_that_fails_keeps_nobody_from_writing_in_later() {
     fleet.live(11);
     assert_eq!(fleet.stored("nexus.register."), [12 + 20]);
     fleet.everybody_knows(1);
+}
+
+/// One that shows what follows from a store in which this was changed of the record.
+fn changed(fleet: &Fleet, change: impl Fn(&mut Value)) {
+    let mut common = fleet.common.borrow_mut();
+    let of_source = |key: &&String| key.starts_with("nexus.source.");
+    let key = common.values.keys().find(of_source).unwrap().clone();
+    let (value, number) = common.values.get_mut(&key).unwrap();
+    let mut record = serde_json::from_slice(value).unwrap();
+    change(&mut record);
+    *value = record.to_string().into_bytes();
+    *number += 1_000;
+}
+
+#[test]
+fn a_bell_finds_a_place_among_many_and_against_many() {
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    // Of those who came before nobody is there any more.
+    let gone: Vec<u32> = (1_000..2_024).collect();
+    changed(&fleet, |record| record["bells"] = json!(gone));
+    fleet.join(&config(&remote()));
+    // And many write at the same time.
+    fleet.common.borrow_mut().late = 1_000;
+    assert_eq!(fleet.fetches(), []);
+    let bed = &mut fleet.beds[0];
+    bed.now = bed.now.after(Millis(1_000));
+    let id = bed.get(&lasting(2)).waits();
+    let fetch = bed.engine.poll_fetch(bed.now).unwrap();
+    fleet.answer(
+        0,
+        &fetch,
+        FetchAnswer::response(200, jwks(&[2]).to_string().as_bytes()),
+    );
+    assert!(fleet.beds[0].fate_of(id).is_allowed());
+    assert!(fleet.beds[2].get(&lasting(2)).is_allowed());
+}
+
+#[test]
+fn a_record_that_no_engine_writes_says_nothing() {
+    let config = config(&remote());
+    for (name, value) in [
+        ("etag", json!("\"a\"\r\nx-injected: b")),
+        ("etag", json!("no quotes")),
+        ("etag", json!(std::format!("\"{}\"", "a".repeat(256)))),
+        ("began", json!(u64::MAX)),
+        ("url", json!("a".repeat(100_000))),
+    ] {
+        let mut fleet = Fleet::new(1, &config);
+        fleet.serve_keys(&[1]);
+        changed(&fleet, |record| record["published"][name] = value.clone());
+        fleet.join(&config);
+        let (worker, fetch) = fleet.fetch();
+        assert_eq!((worker, &fetch.if_none_match), (1, &None), "{name}");
+        let body = jwks(&[2]).to_string();
+        fleet.answer(worker, &fetch, FetchAnswer::response(200, body.as_bytes()));
+        assert!(fleet.beds[1].get(&lasting(2)).is_allowed(), "{name}");
+    }
 }
