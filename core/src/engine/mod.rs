@@ -292,7 +292,9 @@ pub struct Engine {
     replay: Box<dyn ReplayMemory>,
     /// What the engines of the process know about the sources.
     commons: Commons,
-    /// The latest time that was told.
+    /// The time that was told last.
+    told: Timestamp,
+    /// The latest time that was told since the clock was set back.
     seen: Timestamp,
     next_fetch: u64,
     /// State of a small generator that spreads the refreshes of many engines apart.
@@ -436,19 +438,20 @@ impl Engine {
         self.waiting.wake_overdue(now);
     }
 
-    /// Notices a clock that was set back: nothing is fresh for longer because of that, and nobody waits for longer
-    /// than from now on.
+    /// Notices a clock that was set back: nobody waits for longer than from now on, and what was fetched is asked for
+    /// anew, where it is more than what the workers' clocks may differ by.
     fn handle_clock(&mut self, now: Timestamp) {
-        if now < self.seen {
-            // What was not too early or too long-lived by the later clock may be by this one.
-            if let Some(cache) = &mut self.token_cache {
-                cache.clear();
-            }
-            self.sources
-                .change_all(|_, source| source.handle_clock(now));
+        if now < self.told {
             self.waiting.shorten(now);
         }
-        self.seen = now;
+        self.told = now;
+        if now.after(source::SKEW) < self.seen {
+            let commons = &mut self.commons;
+            self.sources
+                .change_all(|_, source| source.handle_clock(commons, now));
+            self.seen = now;
+        }
+        self.seen = self.seen.max(now);
     }
 
     /// Takes the news that another engine of the process rang with.

@@ -22,7 +22,7 @@ use super::freshness;
 use crate::discovery::MAX_JWKS_URI_BYTES;
 use crate::jose::Sha256Digest;
 use crate::shared::{ANY_NUMBER, NO_NUMBER, Process, StoreError};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// How many bells one record has. An engine that loses its place to another one looks again when its own time comes.
 const MAX_BELLS: usize = 1024;
@@ -70,6 +70,8 @@ impl Topic {
 pub(super) struct Record {
     /// What was fetched last.
     pub(super) published: Option<Published>,
+    /// The time that it, or what was there before it, had until it was dated back.
+    pub(super) dated: u64,
     /// Where the keys are, as their issuer said, and when it said so, in milliseconds since the epoch.
     pub(super) location: Option<(String, u64)>,
     /// Who fetches.
@@ -152,6 +154,38 @@ impl Record {
     ) -> Option<Timestamp> {
         let lease = self.held(now, longest)?;
         (lease.holder != me).then_some(Timestamp::from_millis(lease.until))
+    }
+
+    /// A time behind that of what is published, also where that is from a little later than now, up to `latest`: what
+    /// follows it is newer. Later than that is from before the clock was set back.
+    pub(super) fn behind(&self, now: Timestamp, latest: Timestamp) -> Timestamp {
+        let published = self.published.as_ref().map(|it| it.at);
+        // Some engines may not have noticed that the clock was set back, and have it from then.
+        let times = published.into_iter().chain([self.dated]);
+        let times = times.map(Timestamp::from_millis);
+        let last = times.filter(|at| *at < latest).max();
+        last.map_or(now, |at| now.max(at.after(Millis(1))))
+    }
+
+    /// Notices that what is published is from before the clock was set back, which nobody knows the age of: it counts as
+    /// not fresh any more since just now, for everybody who looks from here on. `time_to_live` is the time for which it
+    /// is fresh by what the source said. Whether there was something to note.
+    pub(super) fn date_back(
+        &mut self,
+        now: Timestamp,
+        latest: Timestamp,
+        time_to_live: impl Fn(Option<u64>) -> Millis,
+    ) -> bool {
+        let published = self.published.as_mut();
+        let Some(it) = published.filter(|it| it.at > latest.as_millis()) else {
+            return false;
+        };
+        self.dated = it.at;
+        it.at = now
+            .as_millis()
+            .saturating_sub(time_to_live(it.max_age_secs).0);
+        it.began = it.began.min(it.at);
+        true
     }
 
     /// Leaves a bell to be rung at the next news; `false` when it is there already. Where there is no room, the one goes

@@ -373,6 +373,23 @@ fn a_clock_that_is_set_back_makes_keys_due_at_once() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_during_a_fetch_lets_keys_hold_no_longer_than_from_then_on() {
+    let mut policy = config(&remote());
+    let url = &mut policy["providers"][0]["keys"]["remote"][0]["url"];
+    url["cache_ttl_secs"] = json!(2);
+    url["max_stale_secs"] = json!(0);
+    let mut bed = Bed::new(policy);
+    bed.serve_keys(&[1]);
+    bed.advance(1_900);
+    let _lost = bed.fetch().unwrap();
+    bed.now = Timestamp::from_seconds(START - 1_000);
+    bed.advance(0);
+    assert!(bed.get(&good(1)).is_allowed());
+    bed.advance(2_001);
+    bed.get(&good(1)).waits();
+}
+
+#[test]
 fn calls_at_any_time_are_harmless() {
     let mut bed = Bed::new(config(&remote()));
     bed.engine.handle_answer(FetchId(42), DOWN, bed.now);

@@ -986,6 +986,11 @@ fn a_store_that_fails_keeps_nobody_from_writing_in_later() {
     fleet.everybody_knows(1);
 }
 
+/// The clock so much earlier.
+fn back(millis: u64) -> impl Fn(Timestamp) -> Timestamp {
+    move |now| Timestamp::from_millis(now.as_millis() - millis)
+}
+
 /// One that shows what follows from a store in which this was changed of the record.
 fn changed(fleet: &Fleet, change: impl Fn(&mut Value)) {
     let mut common = fleet.common.borrow_mut();
@@ -996,6 +1001,190 @@ fn changed(fleet: &Fleet, change: impl Fn(&mut Value)) {
     change(&mut record);
     *value = record.to_string().into_bytes();
     *number += 1_000;
+}
+
+#[test]
+fn unknown_kids_are_asked_for_after_the_clock_was_set_back() {
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    fleet.advance(1_000);
+    let id = fleet.beds[0].get(&good(2)).waits();
+    fleet.serve_keys(&[1, 2]);
+    assert!(fleet.beds[0].fate_of(id).is_allowed());
+    fleet.move_clock(back(50_000_000));
+    fleet.advance(0);
+    fleet.serve_keys(&[1, 2]);
+    fleet.advance(2_000);
+    for worker in [0, 1] {
+        let id = fleet.beds[worker].get(&lasting(3)).waits();
+        fleet.serve_keys(&[1, 2, 3]);
+        assert!(fleet.beds[worker].fate_of(id).is_allowed());
+        fleet.advance(2_000);
+        fleet.beds[worker].get(&lasting(4)).waits();
+        fleet.serve_keys(&[1, 2]);
+        fleet.advance(2_000);
+    }
+    // Nor does another program keep anybody from it.
+    changed(&fleet, |record| record["refetch_at"] = json!(u64::MAX));
+    fleet.join(&config(&remote()));
+    fleet.beds[2].get(&lasting(2)).waits();
+    assert_eq!(fleet.fetches(), []);
+    fleet.beds[2].fates();
+    fleet.beds[2].get(&lasting(3)).waits();
+    fleet.serve_keys(&[1, 2, 3]);
+    fleet.everybody_knows(3);
+}
+
+#[test]
+fn a_clock_that_steps_back_by_little_has_nothing_fetched() {
+    for millis in [1, 1_000, 5_000] {
+        let mut fleet = Fleet::new(3, &config(&remote()));
+        fleet.serve_keys(&[1]);
+        fleet.advance(10_000);
+        fleet.move_clock(back(millis));
+        fleet.advance(0);
+        assert_eq!(fleet.fetches(), [], "{millis}");
+        fleet.everybody_knows(1);
+        let due = fleet.beds[0].engine.poll_timeout().unwrap();
+        let pause = due.since(fleet.beds[0].now).0;
+        assert!((230_000..=265_000).contains(&pause), "{millis}: {pause}");
+        // While the source fails its pauses hold.
+        fleet.advance(280_000);
+        fleet.serve(FetchAnswer::NoResponse);
+        fleet.move_clock(back(millis));
+        fleet.advance(0);
+        assert_eq!(fleet.fetches(), [], "{millis}");
+    }
+    // Many such steps are one that is noticed.
+    let mut fleet = Fleet::new(3, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    for step in 0..11 {
+        assert_eq!(fleet.fetches(), [], "{step}");
+        fleet.move_clock(back(500));
+        fleet.advance(0);
+    }
+    fleet.serve_keys(&[2]);
+    fleet.everybody_knows(2);
+    assert_eq!(fleet.fetches(), []);
+}
+
+#[test]
+fn what_is_fetched_after_a_small_step_back_is_newer_than_what_was_before() {
+    for (millis, waits) in [(1, 0), (4_000, 50), (4_900, 50), (4_000, 3_000)] {
+        let mut fleet = Fleet::new(3, &config(&remote()));
+        let (worker, fetch) = fleet.fetch();
+        fleet.advance(50);
+        let first = jwks(&[1]).to_string();
+        fleet.answer(worker, &fetch, FetchAnswer::response(200, first.as_bytes()));
+        fleet.move_clock(back(millis));
+        fleet.advance(0);
+        let id = fleet.beds[1].get(&lasting(2)).waits();
+        let (worker, fetch) = fleet.fetch();
+        fleet.advance(waits);
+        let second = jwks(&[2]).to_string();
+        fleet.answer(
+            worker,
+            &fetch,
+            FetchAnswer::response(200, second.as_bytes()),
+        );
+        assert!(fleet.beds[1].fate_of(id).is_allowed(), "{millis}");
+        fleet.everybody_knows(2);
+        fleet.advance(5_000);
+        for bed in &mut fleet.beds {
+            assert!(!bed.get(&lasting(1)).is_allowed(), "{millis}");
+        }
+        // And it is refreshed like everything else.
+        fleet.advance(300_000);
+        fleet.serve_keys(&[3]);
+        fleet.everybody_knows(3);
+    }
+}
+
+#[test]
+fn a_round_under_way_when_the_clock_steps_back_brings_what_is_newest() {
+    // The round began a little later than now, because what was published before was, when the clock is set back once
+    // more, so that it is noticed: by so much that what was published is from before that, by less, and in between, so
+    // that others take it for that and the one that fetches does not.
+    for (quiet, by, later) in [(0, 1_510, 0), (100, 1_450, 0), (0, 1_510, 20)] {
+        let mut fleet = Fleet::new(3, &config(&remote()));
+        fleet.advance(1_000);
+        fleet.serve_keys(&[1]);
+        fleet.advance(quiet);
+        fleet.move_clock(back(4_000 + quiet));
+        fleet.advance(0);
+        fleet.beds[0].get(&lasting(2)).waits();
+        let bed = &mut fleet.beds[0];
+        let fetch = bed.engine.poll_fetch(bed.now).unwrap();
+        fleet.advance(500);
+        fleet.move_clock(back(by));
+        fleet.beds[1].advance(0);
+        fleet.move_clock(|now| now.after(Millis(later)));
+        fleet.advance(0);
+        fleet.advance(100);
+        let second = jwks(&[2]).to_string();
+        let answer = FetchAnswer::response(200, second.as_bytes());
+        fleet.answer(0, &fetch, answer);
+        assert_eq!(fleet.fetches(), [], "{by}");
+        assert!(fleet.beds[0].fates()[0].1.is_allowed(), "{by}");
+        fleet.everybody_knows(2);
+    }
+}
+
+#[test]
+fn what_is_from_before_the_clock_was_set_back_holds_no_longer_for_those_who_come_later() {
+    let config = config(&remote());
+    for join_after in [0, 3_500] {
+        let mut fleet = Fleet::new(1, &config);
+        fleet.serve_keys(&[1]);
+        fleet.move_clock(back(5_000_000));
+        fleet.advance(0);
+        let fail = |fleet: &mut Fleet, secs: u64| {
+            for _ in 0..secs / 10 {
+                fleet.advance(10_000);
+                for (worker, fetch) in fleet.fetches() {
+                    fleet.answer(worker, &fetch, FetchAnswer::NoResponse);
+                }
+            }
+        };
+        fail(&mut fleet, join_after);
+        fleet.join(&config);
+        fail(&mut fleet, 10);
+        fleet.everybody_knows(1);
+        // 3,600 s behind their freshness they are of no use to anybody, and do not come back when the clock gets where
+        // it was.
+        fail(&mut fleet, 3_600 - join_after);
+        for _ in 0..200 {
+            fail(&mut fleet, 10);
+            fleet.join(&config);
+            for bed in &mut fleet.beds {
+                assert!(
+                    !bed.get(&lasting(1)).is_allowed(),
+                    "{}",
+                    bed.now.as_seconds()
+                );
+            }
+            fleet.beds.truncate(2);
+        }
+    }
+}
+
+#[test]
+fn a_set_that_came_before_the_clock_was_set_back_is_older_than_what_follows() {
+    // By so little that what is here is from a little later than now again when the news come.
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    fleet.move_clock(back(6_000));
+    fleet.advance(0);
+    let (worker, fetch) = fleet.fetch();
+    fleet.advance(1_500);
+    let second = jwks(&[2]).to_string();
+    fleet.answer(
+        worker,
+        &fetch,
+        FetchAnswer::response(200, second.as_bytes()),
+    );
+    assert_eq!(fleet.fetches(), []);
+    fleet.everybody_knows(2);
 }
 
 #[test]
