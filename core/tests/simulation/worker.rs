@@ -206,14 +206,20 @@ impl World {
         let state = &mut *self.state.borrow_mut();
         let ledger = &mut state.ledgers[open.place];
         match served.keys {
-            Some(keys) => ledger.succeed(Success {
-                began: open.began,
-                done: state.now,
-                by: worker.member,
-                source: open.source,
-                keys,
-                max_age_secs: served.max_age_secs,
-            }),
+            Some(keys) => {
+                let max_age_secs = match (said, served.max_age_secs) {
+                    (304, None) => ledger.shortest_max_age(keys),
+                    (_, said) => said,
+                };
+                ledger.succeed(Success {
+                    began: open.began,
+                    done: state.now,
+                    by: worker.member,
+                    source: open.source,
+                    keys,
+                    max_age_secs,
+                });
+            }
             None => {
                 let pause = served.retry_after_secs;
                 ledger.fail(worker.member, open.began, state.now, pause);

@@ -87,7 +87,8 @@ impl Source {
         });
         fetched.at = now;
         fetched.newer_than = now;
-        fetched.max_age_secs = freshness.max_age_secs;
+        // What it does not say anew stays as it was said (RFC 9111 §4.3.4).
+        fetched.max_age_secs = freshness.max_age_secs.or(fetched.max_age_secs);
         fetched.time_to_live = self.lifetime.with(fetched.max_age_secs);
         fetched.etag = freshness.etag.or(fetched.etag.take());
         self.publish(commons, jitter, now);
@@ -203,7 +204,7 @@ impl Source {
         events: &mut Vec<Event>,
     ) {
         let is_old = |it: &Fetched| it.at.after(it.time_to_live) < now;
-        let is_stale = self.fetched.as_ref().is_some_and(is_old);
+        let is_stale = self.usable(now).is_some() && self.fetched.as_ref().is_some_and(is_old);
         let unusable = failed.failure == FetchFailure::NoUsableKey;
         let (me, bell) = (self.holder, commons.bell());
         for _ in 0..LOOKS {

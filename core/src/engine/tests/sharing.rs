@@ -454,6 +454,14 @@ fn a_source_that_did_not_change_is_not_sent_again() {
     fleet.advance(300_000);
     let (worker, fetch) = fleet.fetch();
     assert_eq!(fetch.if_none_match.as_deref(), Some("\"one\""));
+    // One that does not say how long that holds says what it said.
+    fleet.answer(worker, &fetch, FetchAnswer::response(304, &b""[..]));
+    for bed in &fleet.beds {
+        let pause = bed.engine.poll_timeout().unwrap().since(bed.now).0;
+        assert!((800_000..=900_000).contains(&pause), "{pause}");
+    }
+    fleet.advance(900_000);
+    let (worker, fetch) = fleet.fetch();
     // A source that says so without being asked has nothing to say.
     fleet.answer(worker, &fetch, FetchAnswer::response(500, &b""[..]));
     fleet.advance(2_000);
