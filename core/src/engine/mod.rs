@@ -10,7 +10,8 @@
 //! - [`Engine::handle_timeout`] when the time of [`Engine::poll_timeout`] has come,
 //!
 //! and after each of them [`Engine::poll_fetch`], [`Engine::poll_decision`] and
-//! [`Engine::poll_event`] until they give nothing more. Calling any of them too often is harmless.
+//! [`Engine::poll_event`] until they give nothing more. Where there is more to decide than is to be done in one go,
+//! [`Engine::poll_timeout`] is over at once. Calling any of them too often is harmless.
 
 mod alarm;
 mod authenticate;
@@ -83,6 +84,9 @@ pub const MAX_WAITING: usize = 1024;
 
 /// How many bytes of requests, headers and all, may wait for keys at once in one engine.
 pub const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
+
+/// How many requests that waited are judged for one decision: those that go on waiting give none.
+const MOST_AT_ONCE: usize = 16;
 
 /// How many events are kept for whoever does not poll them.
 const MAX_EVENTS: usize = 256;
@@ -494,10 +498,12 @@ impl Engine {
         }
     }
 
-    /// The next decision about a request that waited. Each takes as long as deciding a request takes; those that
-    /// are not asked for now come the next time.
+    /// The next decision about a request that waited. Each takes as long as deciding some requests takes; those that
+    /// are not asked for now come the next time. So do those behind many that go on waiting: there is no decision then,
+    /// and [`poll_timeout`](Self::poll_timeout) is over at once.
     pub fn poll_decision(&mut self, now: Timestamp) -> Option<(RequestId, Decision)> {
-        while let Some((id, waiting)) = self.waiting.next_ready() {
+        for _ in 0..MOST_AT_ONCE {
+            let (id, waiting) = self.waiting.next_ready()?;
             if let Some(decision) = self.judge_again(id, waiting, now) {
                 return Some((id, decision));
             }
