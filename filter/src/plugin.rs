@@ -142,6 +142,11 @@ impl Plugin {
         reply::apply(decision, || self.engine.reply(decision, request))
     }
 
+    /// Ends the configuration.
+    pub(crate) fn handle_end(self) {
+        self.engine.handle_end();
+    }
+
     /// Forgets a request whose client is gone.
     pub(crate) fn handle_cancelled(&mut self, id: RequestId) {
         self.engine.handle_cancelled(id);

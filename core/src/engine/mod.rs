@@ -11,7 +11,8 @@
 //!
 //! and after each of them [`Engine::poll_fetch`], [`Engine::poll_decision`] and
 //! [`Engine::poll_event`] until they give nothing more. Where there is more to decide than is to be done in one go,
-//! [`Engine::poll_timeout`] is over at once. Calling any of them too often is harmless.
+//! [`Engine::poll_timeout`] is over at once. Calling any of them too often is harmless. Where others of its process go on,
+//! [`Engine::handle_end`] is the last call.
 
 mod alarm;
 mod authenticate;
@@ -456,6 +457,13 @@ impl Engine {
             self.seen = now;
         }
         self.seen = self.seen.max(now);
+    }
+
+    /// Ends the engine: what it was fetching another one of the process may fetch at once, without waiting for an answer
+    /// that nobody hears.
+    pub fn handle_end(mut self) {
+        let commons = &mut self.commons;
+        self.sources.change_all(|_, source| source.abandon(commons));
     }
 
     /// Takes the news that another engine of the process rang with.

@@ -190,7 +190,8 @@ impl Ledger {
         self.retry_at = now + certain(doubled(self.failures)).max(asked);
     }
 
-    fn release(&mut self, by: u32) {
+    /// Takes note that an engine is not at work any more.
+    pub(crate) fn release(&mut self, by: u32) {
         self.lease = self.lease.filter(|(who, _)| *who != by);
     }
 }

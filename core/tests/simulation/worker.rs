@@ -151,10 +151,18 @@ impl World {
 
     /// Ends an engine; another one begins after a pause.
     pub(crate) fn replace(&self, index: usize, pause: u64) {
-        let now = self.now();
         let mut worker = self.workers[index].borrow_mut();
         let member = worker.member;
-        self.note(|| format!("engine {member} ends"));
+        // As when a configuration is replaced, or when a thread is gone.
+        let is_told = self.percent(50);
+        self.note(|| format!("engine {member} ends, and is told: {is_told}"));
+        if let Some(engine) = worker.engine.take().filter(|_| is_told) {
+            engine.handle_end();
+            for open in &worker.open {
+                self.state.borrow_mut().ledgers[open.place].release(member);
+            }
+        }
+        let now = self.now();
         *worker = Worker {
             tick_at: Some(now + pause),
             stalled_until: worker.stalled_until,

@@ -201,6 +201,13 @@ impl Record {
         true
     }
 
+    /// Takes a bell back, which nobody hears any more; whether it was there.
+    pub(super) fn take_bell(&mut self, bell: Option<u32>) -> bool {
+        let before = self.bells.len();
+        self.bells.retain(|known| Some(*known) != bell);
+        self.bells.len() != before
+    }
+
     /// Gives up the lease if it is `me` who has it.
     pub(super) fn release(&mut self, me: u64) {
         self.lease = self.lease.filter(|lease| lease.holder != me);
@@ -229,6 +236,8 @@ pub(super) struct Commons {
     member: u64,
     /// When this engine wrote its sources in last.
     registered: Option<Timestamp>,
+    /// Its bell, once it has left one somewhere.
+    bell: Option<u32>,
 }
 
 impl Commons {
@@ -239,6 +248,7 @@ impl Commons {
             own: BTreeMap::new(),
             member: 0,
             registered: None,
+            bell: None,
         }
     }
 
@@ -249,6 +259,7 @@ impl Commons {
             own: BTreeMap::new(),
             member,
             registered: None,
+            bell: None,
         }
     }
 
@@ -260,7 +271,13 @@ impl Commons {
 
     /// Where this engine is rung for.
     pub(super) fn bell(&mut self) -> Option<u32> {
-        self.process.as_mut()?.bell()
+        self.bell = self.process.as_mut()?.bell();
+        self.bell
+    }
+
+    /// The same where that was asked for before: a process may have to make a bell first.
+    pub(super) const fn known_bell(&self) -> Option<u32> {
+        self.bell
     }
 
     /// The record.

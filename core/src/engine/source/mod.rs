@@ -12,6 +12,7 @@ mod round;
 mod settling;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 pub use pace::{LONGEST_RETRY_AFTER, MAX_AGE_BOUNDS_SECS};
 pub(super) use pace::{Lifetime, refresh_after, retry_after};
@@ -266,6 +267,24 @@ impl Source {
             State::Following { until } => *until = now,
             State::Fetching { until, .. } => *until = given_up,
         }
+    }
+
+    /// Leaves the other engines of the process, for an engine that ends: what it was fetching another one may fetch at
+    /// once, and nobody rings for it any more.
+    pub(super) fn abandon(&mut self, commons: &mut Commons) {
+        let (me, bell) = (self.holder, commons.known_bell());
+        let bells = commons.update(self.topic, |record| {
+            let is_left = record.take_bell(bell);
+            let is_mine = record.lease.is_some_and(|lease| lease.holder == me);
+            record.release(me);
+            let bells = match is_mine {
+                true => core::mem::take(&mut record.bells),
+                false => Vec::new(),
+            };
+            (bells, is_left || is_mine)
+        });
+        self.state = State::Idle;
+        commons.ring(&bells, self.topic);
     }
 
     /// When a fetch that starts now is given up.

@@ -1196,6 +1196,43 @@ fn a_set_that_came_before_the_clock_was_set_back_is_older_than_what_follows() {
 }
 
 #[test]
+fn an_engine_that_ends_hands_its_fetch_to_another() {
+    let mut fleet = Fleet::new(3, &config(&remote()));
+    let (ending, _) = fleet.fetch();
+    assert_eq!(ending, 0);
+    let id = fleet.beds[1].get(&good(1)).waits();
+    let config = config(&remote());
+    let ended = core::mem::replace(&mut fleet.beds[ending], Bed::new(config.clone()));
+    ended.engine.handle_end();
+    fleet.deliver();
+    let body = jwks(&[1]).to_string();
+    let (worker, fetch) = fleet
+        .fetches()
+        .into_iter()
+        .find(|(worker, _)| *worker != ending)
+        .unwrap();
+    fleet.answer(worker, &fetch, FetchAnswer::response(200, body.as_bytes()));
+    assert!(fleet.beds[1].fate_of(id).is_allowed());
+    // Nobody rings for it any more, and one that only follows takes nothing from whoever fetches.
+    fleet.advance(280_000);
+    let (worker, fetch) = fleet.fetch();
+    let other = 3 - worker;
+    let ended = core::mem::replace(&mut fleet.beds[other], Bed::new(config));
+    ended.engine.handle_end();
+    assert!(fleet.common.borrow().rung.is_empty());
+    let bed = &mut fleet.beds[worker];
+    let answer = FetchAnswer::response(200, body.as_bytes());
+    bed.engine.handle_answer(fetch.id, answer, bed.now);
+    let rung = core::mem::take(&mut fleet.common.borrow_mut().rung);
+    assert!(rung.iter().all(|(bell, _)| *bell as usize == worker));
+    // One that never looked at anything leaves nothing.
+    let before = fleet.common.borrow().writes;
+    fleet.join(&super::config(&remote()));
+    fleet.beds.pop().unwrap().engine.handle_end();
+    assert_eq!(fleet.common.borrow().writes, before);
+}
+
+#[test]
 fn a_bell_finds_a_place_among_many_and_against_many() {
     let mut fleet = Fleet::new(2, &config(&remote()));
     fleet.serve_keys(&[1]);
