@@ -12,6 +12,13 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreError;
 
+/// A number for an engine that no other one of its process has, from a random seed; or, where there is no randomness, from
+/// the time in nanoseconds, which has nothing but zeros in its first eight bytes.
+pub const fn member(seed: u128) -> u64 {
+    // Cut on purpose.
+    seed as u64
+}
+
 /// A value of a [`SharedStore`], and the number by which it is swapped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -51,4 +58,17 @@ pub trait Process: SharedStore {
     /// Rings at `bell` for the engine that has it: [`Engine::handle_news`](crate::engine::Engine::handle_news) is to
     /// be called there with `topic`. Nobody may be there any more, and news may get lost.
     fn ring(&mut self, bell: u32, topic: &[u8]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::member;
+
+    #[test]
+    fn members_differ_also_where_only_the_time_tells_them_apart() {
+        let nanos = 1_700_000_000_000_000_000_u64;
+        assert_ne!(member(nanos.into()), member((nanos + 1).into()));
+        assert_ne!(member(nanos.into()), 0);
+        assert_eq!(member(u128::MAX - 6), u64::MAX - 6);
+    }
 }

@@ -147,7 +147,9 @@ impl Contexts {
             }) => self.with_plugin(root, |plugin, _| plugin.handle_cancelled(RequestId(id))),
             Some(_) => {}
             None => {
-                self.roots.remove(&id);
+                if let Some(Some(plugin)) = self.roots.remove(&id) {
+                    plugin.handle_end();
+                }
             }
         }
     }

@@ -87,8 +87,7 @@ impl Plugin {
         // The memory of a VM never gets less: a large configuration makes room before more is built from it.
         drop(json);
         let seed = host::random().unwrap_or_else(|| u128::from(nanos).to_be_bytes());
-        let [a, b, c, d, e, f, g, h, ..] = seed;
-        let member = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let member = nexus_core::shared::member(u128::from_be_bytes(seed));
         let engine = Engine::new(config, &environment, member, timestamp(nanos))
             .map_err(ConfigureError::Setup)?
             .with_replay_memory(process::replay_memory(seed))
@@ -165,6 +164,11 @@ impl Plugin {
         reply::apply(decision, request, || {
             self.engine.reply(decision, request.unwrap_or(&unknown))
         })
+    }
+
+    /// Ends the configuration.
+    pub(crate) fn handle_end(self) {
+        self.engine.handle_end();
     }
 
     /// Forgets a request whose client is gone.

@@ -97,7 +97,7 @@ impl Bench<'_> {
     /// What came of a token before, if it would come of it now.
     fn recall(&mut self, fingerprint: Fingerprint, at: usize) -> Option<Examination> {
         let remembered = self.cache.as_mut()?.get(fingerprint)?;
-        if self.now.as_seconds() >= remembered.expires {
+        if self.now < remembered.since || self.now.as_seconds() >= remembered.expires {
             return None;
         }
         let mut known = remembered.generations.iter();
@@ -163,6 +163,7 @@ impl Bench<'_> {
             provider: examination.provider,
             kid: examination.kid.clone(),
             used_remote_keys,
+            since: self.now,
             expires,
             generations: generations.into(),
         };

@@ -9,7 +9,7 @@ use alloc::string::String;
 use crate::time::{Millis, Timestamp};
 
 /// The longest entity tag that is kept, in bytes.
-pub(super) const MAX_ETAG_BYTES: usize = 256;
+const MAX_ETAG_BYTES: usize = 256;
 
 /// What the headers of an answer say about its freshness.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -82,7 +82,7 @@ fn seconds(text: &str) -> Option<u64> {
 }
 
 /// An entity tag, weak or strong, that can be sent back as it is.
-fn etag(value: &str) -> Option<&str> {
+pub(super) fn etag(value: &str) -> Option<&str> {
     let value = value.trim();
     let opaque = value.strip_prefix("W/").unwrap_or(value);
     let inner = opaque.strip_prefix('"')?.strip_suffix('"')?;

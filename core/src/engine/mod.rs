@@ -10,7 +10,9 @@
 //! - [`Engine::handle_timeout`] when the time of [`Engine::poll_timeout`] has come,
 //!
 //! and after each of them [`Engine::poll_fetch`], [`Engine::poll_decision`] and
-//! [`Engine::poll_event`] until they give nothing more. Calling any of them too often is harmless.
+//! [`Engine::poll_event`] until they give nothing more. Where there is more to decide than is to be done in one go,
+//! [`Engine::poll_timeout`] is over at once. Calling any of them too often is harmless. Where others of its process go on,
+//! [`Engine::handle_end`] is the last call.
 
 mod alarm;
 mod authenticate;
@@ -83,6 +85,9 @@ pub const MAX_WAITING: usize = 1024;
 
 /// How many bytes of requests, headers and all, may wait for keys at once in one engine.
 pub const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
+
+/// How many requests that waited are judged for one decision: those that go on waiting give none.
+const MOST_AT_ONCE: usize = 16;
 
 /// How many events are kept for whoever does not poll them.
 const MAX_EVENTS: usize = 256;
@@ -292,7 +297,9 @@ pub struct Engine {
     replay: Box<dyn ReplayMemory>,
     /// What the engines of the process know about the sources.
     commons: Commons,
-    /// The latest time that was told.
+    /// The time that was told last.
+    told: Timestamp,
+    /// The latest time that was told since the clock was set back.
     seen: Timestamp,
     next_fetch: u64,
     /// State of a small generator that spreads the refreshes of many engines apart.
@@ -436,19 +443,27 @@ impl Engine {
         self.waiting.wake_overdue(now);
     }
 
-    /// Notices a clock that was set back: nothing is fresh for longer because of that, and nobody waits for longer
-    /// than from now on.
+    /// Notices a clock that was set back: nobody waits for longer than from now on, and what was fetched is asked for
+    /// anew, where it is more than what the workers' clocks may differ by.
     fn handle_clock(&mut self, now: Timestamp) {
-        if now < self.seen {
-            // What was not too early or too long-lived by the later clock may be by this one.
-            if let Some(cache) = &mut self.token_cache {
-                cache.clear();
-            }
-            self.sources
-                .change_all(|_, source| source.handle_clock(now));
+        if now < self.told {
             self.waiting.shorten(now);
         }
-        self.seen = now;
+        self.told = now;
+        if now.after(source::SKEW) < self.seen {
+            let commons = &mut self.commons;
+            self.sources
+                .change_all(|_, source| source.handle_clock(commons, now));
+            self.seen = now;
+        }
+        self.seen = self.seen.max(now);
+    }
+
+    /// Ends the engine: what it was fetching another one of the process may fetch at once, without waiting for an answer
+    /// that nobody hears.
+    pub fn handle_end(mut self) {
+        let commons = &mut self.commons;
+        self.sources.change_all(|_, source| source.abandon(commons));
     }
 
     /// Takes the news that another engine of the process rang with.
@@ -491,10 +506,12 @@ impl Engine {
         }
     }
 
-    /// The next decision about a request that waited. Each takes as long as deciding a request takes; those that
-    /// are not asked for now come the next time.
+    /// The next decision about a request that waited. Each takes as long as deciding some requests takes; those that
+    /// are not asked for now come the next time. So do those behind many that go on waiting: there is no decision then,
+    /// and [`poll_timeout`](Self::poll_timeout) is over at once.
     pub fn poll_decision(&mut self, now: Timestamp) -> Option<(RequestId, Decision)> {
-        while let Some((id, waiting)) = self.waiting.next_ready() {
+        for _ in 0..MOST_AT_ONCE {
+            let (id, waiting) = self.waiting.next_ready()?;
             if let Some(decision) = self.judge_again(id, waiting, now) {
                 return Some((id, decision));
             }

@@ -244,6 +244,7 @@ pub(super) fn build(
         events: VecDeque::new(),
         replay: Box::new(LocalMemory::default()),
         commons: Commons::alone(),
+        told: now,
         seen: now,
         next_fetch: 0,
         jitter: seed,

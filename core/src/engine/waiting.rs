@@ -168,6 +168,12 @@ impl WaitingRequests {
         assert_eq!(self.bytes, sizes.sum::<usize>());
     }
 
+    /// Whether some are to be judged again.
+    #[cfg(test)]
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     #[cfg(test)]
     pub(super) fn contains_key(&self, id: &RequestId) -> bool {
         self.requests.contains_key(id)

@@ -8,6 +8,10 @@ use super::settings::Settings;
 use super::store::Store;
 use super::world::{DISCOVERED, PLACES, PROVIDERS, World};
 
+/// By how much the clock may be set back without any engine noticing, in milliseconds: what clocks may differ by, less the
+/// time by which what is published is dated behind what was.
+const UNNOTICED: u64 = 4_900;
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Faults {
     /// Engines die and come again.
@@ -32,6 +36,8 @@ pub(crate) struct Faults {
     pub(crate) failing_calls: u64,
     /// The clock is set back and forth.
     pub(crate) clock: bool,
+    /// And never by so much that an engine can tell it from what clocks differ by.
+    pub(crate) only_slightly: bool,
 }
 
 impl Faults {
@@ -52,6 +58,7 @@ impl Faults {
             broken_store,
             failing_calls: if fails { 3 } else { 0 },
             clock,
+            only_slightly: random.percent(50),
         }
     }
 
@@ -62,7 +69,7 @@ impl Faults {
 
     /// Whether everybody hears of what another one fetched.
     pub(crate) const fn is_heard(&self) -> bool {
-        !self.loses_writes() && !self.clock && !self.lost_bells
+        !self.loses_writes() && (!self.clock || self.only_slightly) && !self.lost_bells
     }
 }
 
@@ -227,19 +234,32 @@ impl World {
     }
 
     fn set_clock(&self) {
-        let longest = [2_000, 100_000, 86_400_000][self.index(3)];
+        let faults = self.state.borrow().faults;
+        let longest = match faults.only_slightly {
+            true => 2_000,
+            false => [2_000, 100_000, 86_400_000][self.index(3)],
+        };
         let by = self.within(1, longest);
         let is_forth = self.percent(50);
-        self.note(|| format!("the clock is set by {by} ms, forth: {is_forth}"));
+        self.note(|| format!("the clock is to be set by {by} ms, forth: {is_forth}"));
         let state = &mut *self.state.borrow_mut();
-        state.clock = match is_forth {
+        state.latest = state.latest.max(state.clock + state.now);
+        let clock = match is_forth {
             true => state.clock + by,
             false => state.clock - by,
         };
+        // No engine was told a later time. What it fetches behind what is from then may be from a little later.
+        let is_noticed = clock + state.now + UNNOTICED < state.latest;
+        if is_noticed && faults.only_slightly {
+            return;
+        }
+        state.clock = clock;
         state.clock_set = Some(state.now);
-        // A round under way is given up, a pause is over, and what was fetched is due.
-        for ledger in &mut state.ledgers {
-            ledger.forgive(3);
+        // A round under way is given up, a pause is over, and what was fetched is due. Nothing is where nobody notices.
+        if is_forth || is_noticed {
+            for ledger in &mut state.ledgers {
+                ledger.forgive(3);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 //! lease tells. What happens behind a fault that excuses a process from all that is paid from an allowance.
 
 use super::keys::KeySet;
-use super::settings::Settings;
+use super::settings::{Settings, advised_secs};
 
 /// The share of a pause that is certain: jitter takes up to a tenth of it.
 fn certain(pause: u64) -> u64 {
@@ -71,6 +71,14 @@ impl Ledger {
     /// Forgives so many rounds that begin without a reason.
     pub(crate) fn forgive(&mut self, rounds: u64) {
         self.allowance += rounds;
+    }
+
+    /// The shortest of what a place has said about the freshness of those keys: it is what it said behind a `304` that says
+    /// nothing about it, or less.
+    pub(crate) fn shortest_max_age(&self, keys: KeySet) -> Option<u64> {
+        let said = self.successes.iter().filter(|it| it.keys == keys);
+        let said = said.map(|it| it.max_age_secs);
+        said.min_by_key(|secs| advised_secs(*secs)).flatten()
     }
 
     /// What was fetched, the latest last.
@@ -182,7 +190,8 @@ impl Ledger {
         self.retry_at = now + certain(doubled(self.failures)).max(asked);
     }
 
-    fn release(&mut self, by: u32) {
+    /// Takes note that an engine is not at work any more.
+    pub(crate) fn release(&mut self, by: u32) {
         self.lease = self.lease.filter(|(who, _)| *who != by);
     }
 }

@@ -17,6 +17,7 @@
 //!
 //! and in the end, when faults are over, within a refresh interval and the longest pause
 //!
+//! - *asked*: a `kid` that nobody knows has the place asked;
 //! - *fresh*: every engine knows the keys that are published, and no others;
 //! - *tidy*: in the store is what engines name, and when some time has passed, nothing else.
 //!

@@ -322,8 +322,26 @@ impl World {
         self.check_fresh();
     }
 
+    /// Whoever brings a `kid` that nobody knows waits until the place was asked, when it was not for long.
+    fn check_asked(self: &Rc<Self>) {
+        for worker in &self.workers {
+            let mut worker = worker.borrow_mut();
+            let settings = worker.settings.expect("a living worker has them");
+            for provider in (0..PROVIDERS.len()).filter(|provider| settings.has(*provider)) {
+                let decision = self.request(&mut worker, provider, Token::MadeUp(0));
+                assert!(
+                    decision.is_none(),
+                    "asked: nobody is asked for a key of provider {provider} at engine {}",
+                    worker.member
+                );
+            }
+        }
+        self.advance(LATEST_ANSWER);
+    }
+
     /// Everybody knows what is published, and nothing else passes.
     pub(crate) fn check_fresh(self: &Rc<Self>) {
+        self.check_asked();
         for (provider, its) in PROVIDERS.iter().enumerate() {
             let (published, revoked) = {
                 let places = &self.state.borrow().places;

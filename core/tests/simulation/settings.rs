@@ -19,6 +19,11 @@ pub(crate) struct Settings {
     timeout_ms: u64,
 }
 
+/// How long what was fetched with that `max-age` is fresh where the policy does not say, in seconds.
+pub(crate) fn advised_secs(max_age_secs: Option<u64>) -> u64 {
+    max_age_secs.map_or(300, |seconds| seconds.clamp(60, 3_600))
+}
+
 impl Settings {
     pub(crate) fn new(random: &mut Random) -> Self {
         Self {
@@ -63,7 +68,7 @@ impl Settings {
 
     /// How long what was fetched with that `max-age` is fresh, in milliseconds.
     pub(crate) fn time_to_live(&self, max_age_secs: Option<u64>) -> u64 {
-        let advised = max_age_secs.map_or(300, |seconds| seconds.clamp(60, 3_600));
+        let advised = advised_secs(max_age_secs);
         self.cache_ttl_secs.unwrap_or(advised) * 1_000
     }
 

@@ -151,10 +151,18 @@ impl World {
 
     /// Ends an engine; another one begins after a pause.
     pub(crate) fn replace(&self, index: usize, pause: u64) {
-        let now = self.now();
         let mut worker = self.workers[index].borrow_mut();
         let member = worker.member;
-        self.note(|| format!("engine {member} ends"));
+        // As when a configuration is replaced, or when a thread is gone.
+        let is_told = self.percent(50);
+        self.note(|| format!("engine {member} ends, and is told: {is_told}"));
+        if let Some(engine) = worker.engine.take().filter(|_| is_told) {
+            engine.handle_end();
+            for open in &worker.open {
+                self.state.borrow_mut().ledgers[open.place].release(member);
+            }
+        }
+        let now = self.now();
         *worker = Worker {
             tick_at: Some(now + pause),
             stalled_until: worker.stalled_until,
@@ -206,14 +214,20 @@ impl World {
         let state = &mut *self.state.borrow_mut();
         let ledger = &mut state.ledgers[open.place];
         match served.keys {
-            Some(keys) => ledger.succeed(Success {
-                began: open.began,
-                done: state.now,
-                by: worker.member,
-                source: open.source,
-                keys,
-                max_age_secs: served.max_age_secs,
-            }),
+            Some(keys) => {
+                let max_age_secs = match (said, served.max_age_secs) {
+                    (304, None) => ledger.shortest_max_age(keys),
+                    (_, said) => said,
+                };
+                ledger.succeed(Success {
+                    began: open.began,
+                    done: state.now,
+                    by: worker.member,
+                    source: open.source,
+                    keys,
+                    max_age_secs,
+                });
+            }
             None => {
                 let pause = served.retry_after_secs;
                 ledger.fail(worker.member, open.began, state.now, pause);

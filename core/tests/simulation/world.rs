@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) now: u64,
     /// What the clock shows beside them, in milliseconds since the epoch.
     pub(crate) clock: u64,
+    /// The latest that the clock has shown when it was set.
+    pub(crate) latest: u64,
     /// When the clock was last set.
     pub(crate) clock_set: Option<u64>,
     pub(crate) random: Random,
@@ -127,6 +129,7 @@ impl World {
             state: RefCell::new(State {
                 now: 1_000,
                 clock: START_SECS * 1_000,
+                latest: 0,
                 clock_set: None,
                 random,
                 faults,

@@ -18,17 +18,18 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::freshness::MAX_ETAG_BYTES;
+use super::freshness;
 use crate::discovery::MAX_JWKS_URI_BYTES;
 use crate::jose::Sha256Digest;
 use crate::shared::{ANY_NUMBER, NO_NUMBER, Process, StoreError};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
-/// How often a write is tried again because another engine wrote first. Each time somebody else got on.
-const ATTEMPTS: usize = 64;
-
-/// How many bells one record has. An engine that finds no room looks again when its own time comes.
+/// How many bells one record has. An engine that loses its place to another one looks again when its own time comes.
 const MAX_BELLS: usize = 1024;
+
+/// How often a write is tried again because another engine wrote first. Each time somebody else got on, and all who have
+/// a bell in a record may do so once.
+const ATTEMPTS: usize = MAX_BELLS;
 
 /// The bytes of a [`Topic`].
 const TOPIC_BYTES: usize = 16;
@@ -69,6 +70,8 @@ impl Topic {
 pub(super) struct Record {
     /// What was fetched last.
     pub(super) published: Option<Published>,
+    /// The time that it, or what was there before it, had until it was dated back.
+    pub(super) dated: u64,
     /// Where the keys are, as their issuer said, and when it said so, in milliseconds since the epoch.
     pub(super) location: Option<(String, u64)>,
     /// Who fetches.
@@ -109,6 +112,18 @@ pub(super) struct Published {
     pub(super) etag: Option<String>,
 }
 
+impl Published {
+    /// Whether an engine may have written it. Other programs can.
+    fn is_sane(&self) -> bool {
+        let etag = self.etag.as_deref();
+        self.url.len() <= MAX_JWKS_URI_BYTES
+            // It goes into a header.
+            && etag.is_none_or(|it| freshness::etag(it) == Some(it))
+            // What begins behind its end would look newer than everything that follows.
+            && self.began <= self.at
+    }
+}
+
 /// The right to fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,15 +156,56 @@ impl Record {
         (lease.holder != me).then_some(Timestamp::from_millis(lease.until))
     }
 
-    /// Leaves a bell to be rung at the next news; `false` when it is there already or there is no room.
+    /// A time behind that of what is published, also where that is from a little later than now, up to `latest`: what
+    /// follows it is newer. Later than that is from before the clock was set back.
+    pub(super) fn behind(&self, now: Timestamp, latest: Timestamp) -> Timestamp {
+        let published = self.published.as_ref().map(|it| it.at);
+        // Some engines may not have noticed that the clock was set back, and have it from then.
+        let times = published.into_iter().chain([self.dated]);
+        let times = times.map(Timestamp::from_millis);
+        let last = times.filter(|at| *at < latest).max();
+        last.map_or(now, |at| now.max(at.after(Millis(1))))
+    }
+
+    /// Notices that what is published is from before the clock was set back, which nobody knows the age of: it counts as
+    /// not fresh any more since just now, for everybody who looks from here on. `time_to_live` is the time for which it
+    /// is fresh by what the source said. Whether there was something to note.
+    pub(super) fn date_back(
+        &mut self,
+        now: Timestamp,
+        latest: Timestamp,
+        time_to_live: impl Fn(Option<u64>) -> Millis,
+    ) -> bool {
+        let published = self.published.as_mut();
+        let Some(it) = published.filter(|it| it.at > latest.as_millis()) else {
+            return false;
+        };
+        self.dated = it.at;
+        it.at = now
+            .as_millis()
+            .saturating_sub(time_to_live(it.max_age_secs).0);
+        it.began = it.began.min(it.at);
+        true
+    }
+
+    /// Leaves a bell to be rung at the next news; `false` when it is there already. Where there is no room, the one goes
+    /// that was left first: most likely nobody is there any more.
     pub(super) fn leave_bell(&mut self, bell: Option<u32>) -> bool {
-        match bell {
-            Some(bell) if self.bells.len() < MAX_BELLS && !self.bells.contains(&bell) => {
-                self.bells.push(bell);
-                true
-            }
-            _ => false,
+        let Some(bell) = bell.filter(|bell| !self.bells.contains(bell)) else {
+            return false;
+        };
+        if self.bells.len() >= MAX_BELLS {
+            self.bells.remove(0);
         }
+        self.bells.push(bell);
+        true
+    }
+
+    /// Takes a bell back, which nobody hears any more; whether it was there.
+    pub(super) fn take_bell(&mut self, bell: Option<u32>) -> bool {
+        let before = self.bells.len();
+        self.bells.retain(|known| Some(*known) != bell);
+        self.bells.len() != before
     }
 
     /// Gives up the lease if it is `me` who has it.
@@ -161,10 +217,7 @@ impl Record {
         let record: Self = serde_json::from_slice(value).ok()?;
         let published = record.published.as_ref();
         let is_sane = record.bells.len() <= MAX_BELLS
-            && published.is_none_or(|it| it.url.len() <= MAX_JWKS_URI_BYTES)
-            && published
-                .and_then(|it| it.etag.as_ref())
-                .is_none_or(|etag| etag.len() <= MAX_ETAG_BYTES)
+            && published.is_none_or(Published::is_sane)
             && record
                 .location
                 .as_ref()
@@ -183,6 +236,8 @@ pub(super) struct Commons {
     member: u64,
     /// When this engine wrote its sources in last.
     registered: Option<Timestamp>,
+    /// Its bell, once it has left one somewhere.
+    bell: Option<u32>,
 }
 
 impl Commons {
@@ -193,6 +248,7 @@ impl Commons {
             own: BTreeMap::new(),
             member: 0,
             registered: None,
+            bell: None,
         }
     }
 
@@ -203,6 +259,7 @@ impl Commons {
             own: BTreeMap::new(),
             member,
             registered: None,
+            bell: None,
         }
     }
 
@@ -214,7 +271,13 @@ impl Commons {
 
     /// Where this engine is rung for.
     pub(super) fn bell(&mut self) -> Option<u32> {
-        self.process.as_mut()?.bell()
+        self.bell = self.process.as_mut()?.bell();
+        self.bell
+    }
+
+    /// The same where that was asked for before: a process may have to make a bell first.
+    pub(super) const fn known_bell(&self) -> Option<u32> {
+        self.bell
     }
 
     /// The record.

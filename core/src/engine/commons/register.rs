@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use super::{ATTEMPTS, Commons, Record, TOPIC_BYTES, Topic};
 use crate::engine::source::LONGEST_LEASE;
-use crate::shared::{NO_NUMBER, SharedStore, StoreError};
+use crate::shared::{NO_NUMBER, SharedStore, StoreError, Stored};
 use crate::time::{Millis, Timestamp};
 
 /// How long a round is at least, and how often an engine writes its sources in.
@@ -143,43 +143,47 @@ impl Commons {
     }
 }
 
+/// Ends a round if it is over, writes sources in, and empties what nobody names any more.
 fn visit(
     store: &mut (impl SharedStore + ?Sized),
     topics: &[Topic],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for _ in 0..ATTEMPTS {
-        let stored = store.read(KEY)?;
-        let number = stored.as_ref().map_or(NO_NUMBER, |it| it.number);
-        let known = stored.and_then(|it| Register::parse(&it.value));
-        let mut register = known.clone().unwrap_or_default();
+    update(store, |store, register, number| {
         register.turn(now);
         register.enter(topics);
         // Whatever has something in the store stays in the register, or nobody would ever empty it.
         for topic in register.absent(MAX_REMOVED) {
-            if empty(store, topic, now)? {
+            if empty(store, topic, number, now)? {
                 register.remove(topic);
             }
         }
-        if known.as_ref() == Some(&register) || store.swap(KEY, &register.to_bytes(), number)? {
-            return Ok(());
-        }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-/// Writes sources in without ending a round: those of which the store is about to have something, and those that could
-/// not be emptied.
+/// Writes sources in without ending a round: those of which the store is about to have something.
 pub(super) fn enter(
     store: &mut (impl SharedStore + ?Sized),
     topics: &[Topic],
 ) -> Result<(), StoreError> {
+    update(store, |_, register, _| {
+        register.enter(topics);
+        Ok(())
+    })
+}
+
+/// Changes the register. `change` is shown it as it is, with its number, and again as often as somebody else was faster.
+fn update<S: SharedStore + ?Sized>(
+    store: &mut S,
+    mut change: impl FnMut(&mut S, &mut Register, u32) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     for _ in 0..ATTEMPTS {
         let stored = store.read(KEY)?;
-        let number = stored.as_ref().map_or(NO_NUMBER, |it| it.number);
+        let number = number_of(stored.as_ref());
         let known = stored.and_then(|it| Register::parse(&it.value));
         let mut register = known.clone().unwrap_or_default();
-        register.enter(topics);
+        change(store, &mut register, number)?;
         if known.as_ref() == Some(&register) || store.swap(KEY, &register.to_bytes(), number)? {
             return Ok(());
         }
@@ -187,14 +191,27 @@ pub(super) fn enter(
     Err(StoreError)
 }
 
-/// Empties what is left of a source, unless somebody is at it; whether nothing is left.
+/// By which number a value is swapped.
+fn number_of(stored: Option<&Stored>) -> u32 {
+    stored.map_or(NO_NUMBER, |it| it.number)
+}
+
+/// Empties what is left of a source, unless somebody is at it; whether nothing is left. That nobody names it was read in
+/// the register of that number.
 fn empty(
     store: &mut (impl SharedStore + ?Sized),
     topic: Topic,
+    register: u32,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let content = store.read(&topic.content_key())?;
-    if let Some(record) = store.read(&topic.record_key())? {
+    let record = store.read(&topic.record_key())?;
+    // Who names it writes it in first. Who has since may have written what was read here; what is written from here on
+    // has another number.
+    if number_of(store.read(KEY)?.as_ref()) != register {
+        return Ok(false);
+    }
+    if let Some(record) = record {
         let known = Record::parse(&record.value);
         let is_in_use = known.is_some_and(|it| it.held(now, now.after(LONGEST_LEASE)).is_some());
         if is_in_use || !store.swap(&topic.record_key(), EMPTY_RECORD, record.number)? {
@@ -214,7 +231,7 @@ mod tests {
 
     use super::*;
     use crate::engine::commons::Lease;
-    use crate::shared::Stored;
+    use crate::shared::ANY_NUMBER;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
@@ -312,10 +329,18 @@ mod tests {
         values: BTreeMap<String, Stored>,
         /// What somebody writes behind every look at it.
         is_written: Option<String>,
+        /// Who comes back before the next look at a record, writes itself in, and puts its content there.
+        returning: Option<Topic>,
     }
 
     impl SharedStore for Values {
         fn read(&mut self, key: &str) -> Result<Option<Stored>, StoreError> {
+            if key.starts_with("nexus.content.") {
+                if let Some(topic) = self.returning.take() {
+                    enter(self, &[topic])?;
+                    self.swap(&topic.content_key(), b"new keys", ANY_NUMBER)?;
+                }
+            }
             let found = self.values.get(key).cloned();
             if let Some(value) = self.values.get_mut(key) {
                 value.number += u32::from(self.is_written.as_deref() == Some(key));
@@ -324,13 +349,14 @@ mod tests {
         }
 
         fn swap(&mut self, key: &str, value: &[u8], number: u32) -> Result<bool, StoreError> {
-            let known = self.values.get(key).map_or(number, |it| it.number);
-            if known == number {
+            let known = self.values.get(key).map_or(0, |it| it.number);
+            let fits = known == 0 || number == ANY_NUMBER || number == known;
+            if fits {
                 let value = value.to_vec();
                 let number = known.wrapping_add(1);
                 self.values.insert(key.into(), Stored { value, number });
             }
-            Ok(known == number)
+            Ok(fits)
         }
     }
 
@@ -381,7 +407,7 @@ mod tests {
             let record = serde_json::to_vec(&record).unwrap();
             store.values.insert(record_key.clone(), stored(&record));
             store.values.insert(content_key.clone(), stored(b"keys"));
-            let is_done = empty(&mut store, topic, NOW).unwrap();
+            let is_done = empty(&mut store, topic, NO_NUMBER, NOW).unwrap();
             let found = [
                 store.values[&record_key].value == EMPTY_RECORD,
                 store.values[&content_key].value.is_empty(),
@@ -389,6 +415,36 @@ mod tests {
             assert_eq!(found, is_emptied, "{note}");
             assert_eq!(is_done, is_emptied == [true, true], "{note}");
         }
+    }
+
+    #[test]
+    fn what_somebody_comes_back_for_is_not_emptied_for_a_moment() {
+        let topic = topic(1);
+        let mut store = Values::default();
+        for (key, value) in [
+            (topic.record_key(), &b"{\"failures\":1}"[..]),
+            (topic.content_key(), b"keys"),
+        ] {
+            store.swap(&key, value, NO_NUMBER).unwrap();
+        }
+        super::visit(&mut store, &[topic], NOW).unwrap();
+        for round in 1..7 {
+            super::visit(&mut store, &[], later(round)).unwrap();
+        }
+        // It is absent for long enough, and back when what it has is looked at.
+        store.returning = Some(topic);
+        super::visit(&mut store, &[], later(7)).unwrap();
+        let value = |key| store.values[&key].value.as_slice();
+        assert_eq!(value(topic.content_key()), b"new keys");
+        assert_eq!(value(topic.record_key()), b"{\"failures\":1}");
+        let register = Register::parse(value(KEY.into())).unwrap();
+        assert_eq!(register.entries, [(topic, 7)]);
+        // Who does not come back is emptied.
+        for round in 8..15 {
+            super::visit(&mut store, &[], later(round)).unwrap();
+        }
+        assert_eq!(store.values[&topic.content_key()].value, b"");
+        assert_eq!(store.values[&topic.record_key()].value, EMPTY_RECORD);
     }
 
     #[test]

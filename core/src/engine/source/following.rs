@@ -1,6 +1,6 @@
 //! What other engines of the process have fetched, and how it is taken over.
 
-use super::pace::refresh_after;
+use super::pace::{LONGEST_PAUSE, refresh_after};
 use super::{Fetched, SKEW, Source, State};
 use crate::engine::commons::{Commons, Record};
 use crate::time::Timestamp;
@@ -9,12 +9,11 @@ impl Source {
     /// When what a record speaks of was fetched, if that is newer than what is here.
     pub(super) fn news(&self, record: &Record, now: Timestamp) -> Option<Timestamp> {
         let at = Timestamp::from_millis(record.published.as_ref()?.at);
-        match &self.fetched {
-            None => Some(at),
-            // What is here is no older.
-            Some(_) if at > now.after(SKEW) => None,
-            Some(fetched) => (at > fetched.newer_than).then_some(at),
-        }
+        let is_news = self
+            .fetched
+            .as_ref()
+            .is_none_or(|known| known.newer_than < at && at <= now.after(SKEW));
+        is_news.then_some(at)
     }
 
     /// Whether the record does not speak of what was looked for in vain.
@@ -53,17 +52,12 @@ impl Source {
                 }
             }
         };
-        self.take_over(record);
+        self.take_over(record, now);
         if let Some((url, at)) = &record.location {
             self.purpose
                 .learn_location(url, Timestamp::from_millis(*at).min(now));
         }
         let time_to_live = self.lifetime.with(published.max_age_secs);
-        // What is from before the clock was set back is good, and to be asked for anew at once.
-        let at = match at > now.after(SKEW) {
-            true => Timestamp::from_millis(now.as_millis().saturating_sub(time_to_live.0)),
-            false => at,
-        };
         self.due = at.after(refresh_after(time_to_live, jitter));
         // A request with an unknown `kid` has seen older keys than these.
         self.wanted = false;
@@ -74,25 +68,36 @@ impl Source {
             etag: published.etag.clone(),
             at,
             newer_than: at,
+            max_age_secs: published.max_age_secs,
             time_to_live,
         });
         true
     }
 
     /// Learns what else a record says.
-    pub(super) fn take_over(&mut self, record: &Record) {
+    pub(super) fn take_over(&mut self, record: &Record, now: Timestamp) {
         self.failures = record.failures;
         self.unusable = record.unusable;
-        self.refetch_at = Timestamp::from_millis(record.refetch_at);
+        self.refetch_at = believed_refetch(record.refetch_at, now);
+    }
+
+    /// Whatever others have published by the clock as it is now is newer than what is here from before it was set back.
+    pub(super) fn disbelieve(&mut self, now: Timestamp) {
+        let known = self.fetched.as_mut();
+        if let Some(known) = known.filter(|it| it.newer_than > now.after(SKEW)) {
+            known.newer_than = Timestamp::from_millis(0);
+        }
     }
 
     /// Takes over what is new, if there is; whether there was. What comes behind this look is rung for.
     pub(super) fn look(&mut self, commons: &mut Commons, jitter: u64, now: Timestamp) -> bool {
-        let bell = commons.bell();
+        self.disbelieve(now);
+        let (bell, lifetime) = (commons.bell(), self.lifetime);
         // The bell first: what is published between the look and the bell would pass unheard.
         let record = commons.update(self.topic, |record| {
-            let is_changed = record.leave_bell(bell);
-            (record.clone(), is_changed)
+            let is_dated = record.date_back(now, now.after(SKEW), |it| lifetime.with(it));
+            let is_left = record.leave_bell(bell);
+            (record.clone(), is_dated || is_left)
         });
         self.adopt(&record, commons, jitter, now)
     }
@@ -119,6 +124,16 @@ impl Source {
             fetched.newer_than = fetched.at;
         }
         self.look(commons, jitter, now);
+    }
+}
+
+/// When unknown `kid`s may have the source fetched again. Later than the longest pause is from before the clock was set
+/// back, and binds nobody.
+pub(super) fn believed_refetch(at: u64, now: Timestamp) -> Timestamp {
+    let at = Timestamp::from_millis(at);
+    match at <= now.after(LONGEST_PAUSE).after(SKEW) {
+        true => at,
+        false => Timestamp::from_millis(0),
     }
 }
 

@@ -12,12 +12,13 @@ mod round;
 mod settling;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 pub use pace::{LONGEST_RETRY_AFTER, MAX_AGE_BOUNDS_SECS};
 pub(super) use pace::{Lifetime, refresh_after, retry_after};
 pub(super) use round::{LONGEST_LEASE, Start};
 
-use super::commons::Topic;
+use super::commons::{Commons, Topic};
 use super::content::{Loaded, Purpose};
 use super::fetch::{Content, FetchId};
 use crate::jose::JwkSet;
@@ -29,7 +30,7 @@ const ANSWER_GRACE: Millis = Millis(1_000);
 
 /// How much later than now something may have happened elsewhere: every worker reads the clock once for all that it
 /// does in one go. What is later still is from before the clock was set back.
-const SKEW: Millis = Millis(5_000);
+pub(super) const SKEW: Millis = Millis(5_000);
 
 /// How long to wait before a record is looked at again that others change faster than it can be read.
 const CONTENTION_PAUSE: Millis = Millis(50);
@@ -45,6 +46,15 @@ pub(super) enum Availability<'s, T> {
     Pending,
     /// It has nothing, and no answer is due in time.
     Missing,
+}
+
+/// When a round began, as far as that can be: later than now by more than [`SKEW`] is from before the clock was set back,
+/// and counts as now. What is a little later is so on purpose ([`Record::behind`](super::commons::Record::behind)).
+fn believed_beginning(began: Timestamp, now: Timestamp) -> Timestamp {
+    match began <= now.after(SKEW) {
+        true => began,
+        false => now,
+    }
 }
 
 #[derive(Debug)]
@@ -69,6 +79,8 @@ struct Fetched {
     at: Timestamp,
     /// Only what others fetched later than this is newer: [`at`](Self::at), until the clock is set back behind it.
     newer_than: Timestamp,
+    /// What the source said about its freshness, in seconds.
+    max_age_secs: Option<u64>,
     time_to_live: Millis,
 }
 
@@ -232,17 +244,22 @@ impl Source {
         }
     }
 
-    /// Notices a clock that was set back: what happened later than now happened now, and the next
+    /// Notices a clock that was set back by more than [`SKEW`]: what happened later than now happened now, and the next
     /// fetch is due. Otherwise what was fetched would stay fresh for as long as the clock had been ahead.
-    pub(super) fn handle_clock(&mut self, now: Timestamp) {
-        self.began = self.began.min(now);
+    pub(super) fn handle_clock(&mut self, commons: &mut Commons, now: Timestamp) {
+        // For all others as well, and before a round under way ends: then it may not look like that any more.
+        let lifetime = self.lifetime;
+        commons.update(self.topic, |record| {
+            let is_dated = record.date_back(now, now.after(SKEW), |it| lifetime.with(it));
+            ((), is_dated)
+        });
+        self.began = believed_beginning(self.began, now);
         self.refetch_at = self.refetch_at.min(now);
         self.due = now;
         self.purpose.handle_clock(now);
-        if let Some(fetched) = self.fetched.as_mut().filter(|fetched| fetched.at > now) {
-            fetched.at = now;
-            // Whatever others have published by the clock as it is now is newer.
-            fetched.newer_than = Timestamp::from_millis(0);
+        self.disbelieve(now);
+        if let Some(fetched) = &mut self.fetched {
+            fetched.at = fetched.at.min(now);
         }
         let given_up = self.given_up(now);
         match &mut self.state {
@@ -250,6 +267,24 @@ impl Source {
             State::Following { until } => *until = now,
             State::Fetching { until, .. } => *until = given_up,
         }
+    }
+
+    /// Leaves the other engines of the process, for an engine that ends: what it was fetching another one may fetch at
+    /// once, and nobody rings for it any more.
+    pub(super) fn abandon(&mut self, commons: &mut Commons) {
+        let (me, bell) = (self.holder, commons.known_bell());
+        let bells = commons.update(self.topic, |record| {
+            let is_left = record.take_bell(bell);
+            let is_mine = record.lease.is_some_and(|lease| lease.holder == me);
+            record.release(me);
+            let bells = match is_mine {
+                true => core::mem::take(&mut record.bells),
+                false => Vec::new(),
+            };
+            (bells, is_left || is_mine)
+        });
+        self.state = State::Idle;
+        commons.ring(&bells, self.topic);
     }
 
     /// When a fetch that starts now is given up.

@@ -68,9 +68,9 @@ impl Source {
             match self.claim(commons, now) {
                 Claim::News => {}
                 Claim::Mine(record) => {
-                    self.take_over(&record);
+                    self.take_over(&record, now);
                     self.wanted = false;
-                    self.began = now;
+                    self.began = record.behind(now, now.after(SKEW));
                     let time_to_live = self.fetched.as_ref().map(|it| it.time_to_live);
                     let time_to_live = time_to_live.unwrap_or(self.lifetime.with(None));
                     self.purpose.begin(now, time_to_live);
@@ -81,7 +81,7 @@ impl Source {
                     return Start::Following;
                 }
                 Claim::PutOff(record) => {
-                    self.take_over(&record);
+                    self.take_over(&record, now);
                     self.wanted = false;
                     self.due = Timestamp::from_millis(record.retry_at);
                     return Start::Settled;

@@ -3,9 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::following::is_superseded;
+use super::following::{believed_refetch, is_superseded};
 use super::pace::{FIRST_PAUSE, refresh_after, retry_after};
-use super::{CONTENTION_PAUSE, Fetched, LOOKS, SKEW, Source, State};
+use super::{CONTENTION_PAUSE, Fetched, LOOKS, SKEW, Source, State, believed_beginning};
 use crate::engine::Event;
 use crate::engine::commons::{Commons, Published};
 use crate::engine::content::{Brought, Failed, Step};
@@ -87,9 +87,11 @@ impl Source {
         });
         fetched.at = now;
         fetched.newer_than = now;
-        fetched.time_to_live = self.lifetime.with(freshness.max_age_secs);
+        // What it does not say anew stays as it was said (RFC 9111 §4.3.4).
+        fetched.max_age_secs = freshness.max_age_secs.or(fetched.max_age_secs);
+        fetched.time_to_live = self.lifetime.with(fetched.max_age_secs);
         fetched.etag = freshness.etag.or(fetched.etag.take());
-        self.publish(freshness.max_age_secs, commons, jitter, now);
+        self.publish(commons, jitter, now);
     }
 
     /// Keeps what a round brought, and hands it to the other engines.
@@ -113,24 +115,19 @@ impl Source {
             etag: freshness.etag,
             at: now,
             newer_than: now,
+            max_age_secs: freshness.max_age_secs,
             time_to_live: self.lifetime.with(freshness.max_age_secs),
         });
-        self.publish(freshness.max_age_secs, commons, jitter, now);
+        self.publish(commons, jitter, now);
     }
 
     /// Tells the other engines what is here.
-    fn publish(
-        &mut self,
-        max_age_secs: Option<u64>,
-        commons: &mut Commons,
-        jitter: u64,
-        now: Timestamp,
-    ) {
+    fn publish(&mut self, commons: &mut Commons, jitter: u64, now: Timestamp) {
         self.failures = 0;
         self.unusable = false;
         self.unreadable = None;
         // The clock may have been set back while the answer was on its way.
-        let began = self.began.min(now);
+        let began = believed_beginning(self.began, now);
         let Some(fetched) = &self.fetched else {
             return;
         };
@@ -140,7 +137,7 @@ impl Source {
             meaning: fetched.loaded.meaning().to_base64url(),
             began: began.as_millis(),
             at: fetched.at.as_millis(),
-            max_age_secs,
+            max_age_secs: fetched.max_age_secs,
             url: fetched.url.clone(),
             etag: fetched.etag.clone(),
         };
@@ -161,12 +158,18 @@ impl Source {
             if is_superseded(record, began, now) {
                 return (None, false);
             }
+            // Whoever has what was published before takes this for newer.
+            let at = record.behind(now, now.after(SKEW));
             let known = record.published.as_ref().map(|it| &it.meaning);
             if known.is_some_and(|known| *known != published.meaning) {
                 record.refetches = 0;
                 record.refetch_at = now.after(FIRST_PAUSE).as_millis();
             }
-            record.published = Some(published.clone());
+            record.published = Some(Published {
+                began: began.min(at).as_millis(),
+                at: at.as_millis(),
+                ..published.clone()
+            });
             record.location.clone_from(&location);
             record.failures = 0;
             record.unusable = false;
@@ -175,11 +178,15 @@ impl Source {
             record.release(me);
             let bells = core::mem::take(&mut record.bells);
             record.leave_bell(bell);
-            (Some((bells, record.refetch_at)), true)
+            (Some((at, bells, record.refetch_at)), true)
         });
         match outcome {
-            Some((bells, refetch_at)) => {
-                self.refetch_at = Timestamp::from_millis(refetch_at);
+            Some((at, bells, refetch_at)) => {
+                if let Some(fetched) = &mut self.fetched {
+                    fetched.at = at;
+                    fetched.newer_than = at;
+                }
+                self.refetch_at = believed_refetch(refetch_at, now);
                 commons.ring(&bells, self.topic);
             }
             None => self.give_way(commons, jitter, now),
@@ -196,10 +203,8 @@ impl Source {
         now: Timestamp,
         events: &mut Vec<Event>,
     ) {
-        let is_stale = self
-            .fetched
-            .as_ref()
-            .is_some_and(|fetched| fetched.at.after(fetched.time_to_live) < now);
+        let is_old = |it: &Fetched| it.at.after(it.time_to_live) < now;
+        let is_stale = self.usable(now).is_some() && self.fetched.as_ref().is_some_and(is_old);
         let unusable = failed.failure == FetchFailure::NoUsableKey;
         let (me, bell) = (self.holder, commons.bell());
         for _ in 0..LOOKS {
@@ -224,7 +229,7 @@ impl Source {
             });
             match outcome {
                 Some((record, bells, pause, is_telling)) => {
-                    self.take_over(&record);
+                    self.take_over(&record, now);
                     self.due = now.after(pause);
                     commons.ring(&bells, self.topic);
                     events.push(failed.told(Some(pause)));

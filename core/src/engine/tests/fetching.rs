@@ -2,6 +2,11 @@ use super::*;
 
 const DOWN: FetchAnswer<'static> = FetchAnswer::NoResponse;
 
+/// A token that does not expire during a test.
+fn lasting(key: u8) -> String {
+    token(key, &claims(&json!({ "exp": START + 1_000_000 })))
+}
+
 /// A bed whose source has answered with the key 1.
 fn warm() -> Bed {
     let mut bed = Bed::new(config(&remote()));
@@ -370,6 +375,39 @@ fn a_clock_that_is_set_back_makes_keys_due_at_once() {
     assert!(bed.get(&good(2)).is_allowed());
     let due = bed.engine.poll_timeout().unwrap().since(bed.now).0;
     assert!((240_000..=270_000).contains(&due), "{due}");
+}
+
+#[test]
+fn keys_that_may_not_be_used_beyond_their_freshness_are_not_told_to_be() {
+    let mut policy = config(&remote());
+    policy["providers"][0]["keys"]["remote"][0]["url"]["max_stale_secs"] = json!(0);
+    let mut bed = Bed::new(policy);
+    bed.serve_keys(&[1]);
+    bed.advance(300_001);
+    bed.serve(DOWN);
+    let told = bed.events();
+    assert!(
+        told.iter().all(|line| !line.contains("stay in use")),
+        "{told:?}"
+    );
+    bed.get(&lasting(1)).waits();
+}
+
+#[test]
+fn a_clock_that_is_set_back_during_a_fetch_lets_keys_hold_no_longer_than_from_then_on() {
+    let mut policy = config(&remote());
+    let url = &mut policy["providers"][0]["keys"]["remote"][0]["url"];
+    url["cache_ttl_secs"] = json!(2);
+    url["max_stale_secs"] = json!(0);
+    let mut bed = Bed::new(policy);
+    bed.serve_keys(&[1]);
+    bed.advance(1_900);
+    let _lost = bed.fetch().unwrap();
+    bed.now = Timestamp::from_seconds(START - 1_000);
+    bed.advance(0);
+    assert!(bed.get(&good(1)).is_allowed());
+    bed.advance(2_001);
+    bed.get(&good(1)).waits();
 }
 
 #[test]

@@ -358,3 +358,22 @@ fn a_place_that_is_named_twice_is_one_source() {
     assert_eq!(all.asked(), [NEW]);
     assert_eq!(all.bed.engine.providers[0].keys.remote.len(), 1);
 }
+
+#[test]
+fn those_who_go_on_waiting_are_judged_a_few_at_a_time() {
+    let mut all = Move::new(&moving());
+    let waiting: Vec<_> = (0..100).map(|_| all.bed.get(&good(2)).waits()).collect();
+    all.serve(OLD, &[1]);
+    // What they need is the other one's; as long as some were not looked at, the engine wants to be called.
+    let calls = (0..100).take_while(|_| {
+        assert_eq!(all.bed.engine.poll_decision(all.bed.now), None);
+        let wanted = all.bed.engine.poll_timeout().unwrap();
+        all.bed.assert_consistent();
+        wanted <= all.bed.now
+    });
+    assert_eq!(calls.count(), 100 / MOST_AT_ONCE);
+    all.serve(NEW, &[2]);
+    let fates = all.bed.fates();
+    assert!(fates.iter().all(|(_, fate)| fate.is_allowed()));
+    assert!(fates.iter().map(|(id, _)| *id).eq(waiting));
+}

@@ -145,10 +145,14 @@ impl Bed {
         self.serve(FetchAnswer::response(200, body.as_bytes()));
     }
 
+    /// What was decided about requests that waited, until nothing is to be decided any more.
     fn fates(&mut self) -> Vec<(RequestId, Fate)> {
-        core::iter::from_fn(|| self.engine.poll_decision(self.now))
-            .map(|(id, decision)| (id, Fate::of(decision)))
-            .collect()
+        let mut fates = Vec::new();
+        while self.engine.waiting.has_ready() {
+            let decided = self.engine.poll_decision(self.now);
+            fates.extend(decided.map(|(id, decision)| (id, Fate::of(decision))));
+        }
+        fates
     }
 
     fn fate_of(&mut self, id: RequestId) -> Fate {

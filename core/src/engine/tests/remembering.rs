@@ -115,6 +115,20 @@ fn a_clock_that_is_set_back_has_everything_verified_anew() {
 }
 
 #[test]
+fn a_clock_that_steps_back_leaves_remembered_what_was_accepted_before() {
+    let mut bed = bed(8, config(&inline(&[1])));
+    let another = token(1, &claims(&json!({ "exp": START + 1_001 })));
+    assert!(bed.get(&lasting()).is_allowed());
+    bed.advance(1_000);
+    assert!(bed.get(&another).is_allowed());
+    bed.now = Timestamp::from_millis(bed.now.as_millis() - 1);
+    assert_eq!(is_remembered(&mut bed, &lasting()), Some(true));
+    // What was accepted by the later clock alone is verified, and remembered from now on.
+    assert_eq!(is_remembered(&mut bed, &another), Some(false));
+    assert_eq!(is_remembered(&mut bed, &another), Some(true));
+}
+
+#[test]
 fn what_one_rule_accepts_another_one_judges_for_itself() {
     let mut policy = config(&inline(&[1]));
     let mut other = policy["apps"][0].clone();

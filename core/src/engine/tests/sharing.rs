@@ -18,6 +18,8 @@ struct Common {
     writes: u32,
     rung: VecDeque<(u32, Vec<u8>)>,
     fails: bool,
+    /// How many of the next writes come too late.
+    late: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +42,10 @@ impl SharedStore for Member {
         let mut common = self.common.borrow_mut();
         if common.fails {
             return Err(StoreError);
+        }
+        if common.late > 0 {
+            common.late -= 1;
+            return Ok(false);
         }
         let fits = match common.values.get(key) {
             None => true,
@@ -448,6 +454,14 @@ fn a_source_that_did_not_change_is_not_sent_again() {
     fleet.advance(300_000);
     let (worker, fetch) = fleet.fetch();
     assert_eq!(fetch.if_none_match.as_deref(), Some("\"one\""));
+    // One that does not say how long that holds says what it said.
+    fleet.answer(worker, &fetch, FetchAnswer::response(304, &b""[..]));
+    for bed in &fleet.beds {
+        let pause = bed.engine.poll_timeout().unwrap().since(bed.now).0;
+        assert!((800_000..=900_000).contains(&pause), "{pause}");
+    }
+    fleet.advance(900_000);
+    let (worker, fetch) = fleet.fetch();
     // A source that says so without being asked has nothing to say.
     fleet.answer(worker, &fetch, FetchAnswer::response(500, &b""[..]));
     fleet.advance(2_000);
@@ -978,4 +992,288 @@ fn a_store_that_fails_keeps_nobody_from_writing_in_later() {
     fleet.live(11);
     assert_eq!(fleet.stored("nexus.register."), [12 + 20]);
     fleet.everybody_knows(1);
+}
+
+/// The clock so much earlier.
+fn back(millis: u64) -> impl Fn(Timestamp) -> Timestamp {
+    move |now| Timestamp::from_millis(now.as_millis() - millis)
+}
+
+/// One that shows what follows from a store in which this was changed of the record.
+fn changed(fleet: &Fleet, change: impl Fn(&mut Value)) {
+    let mut common = fleet.common.borrow_mut();
+    let of_source = |key: &&String| key.starts_with("nexus.source.");
+    let key = common.values.keys().find(of_source).unwrap().clone();
+    let (value, number) = common.values.get_mut(&key).unwrap();
+    let mut record = serde_json::from_slice(value).unwrap();
+    change(&mut record);
+    *value = record.to_string().into_bytes();
+    *number += 1_000;
+}
+
+#[test]
+fn unknown_kids_are_asked_for_after_the_clock_was_set_back() {
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    fleet.advance(1_000);
+    let id = fleet.beds[0].get(&good(2)).waits();
+    fleet.serve_keys(&[1, 2]);
+    assert!(fleet.beds[0].fate_of(id).is_allowed());
+    fleet.move_clock(back(50_000_000));
+    fleet.advance(0);
+    fleet.serve_keys(&[1, 2]);
+    fleet.advance(2_000);
+    for worker in [0, 1] {
+        let id = fleet.beds[worker].get(&lasting(3)).waits();
+        fleet.serve_keys(&[1, 2, 3]);
+        assert!(fleet.beds[worker].fate_of(id).is_allowed());
+        fleet.advance(2_000);
+        fleet.beds[worker].get(&lasting(4)).waits();
+        fleet.serve_keys(&[1, 2]);
+        fleet.advance(2_000);
+    }
+    // Nor does another program keep anybody from it.
+    changed(&fleet, |record| record["refetch_at"] = json!(u64::MAX));
+    fleet.join(&config(&remote()));
+    fleet.beds[2].get(&lasting(2)).waits();
+    assert_eq!(fleet.fetches(), []);
+    fleet.beds[2].fates();
+    fleet.beds[2].get(&lasting(3)).waits();
+    fleet.serve_keys(&[1, 2, 3]);
+    fleet.everybody_knows(3);
+}
+
+#[test]
+fn a_clock_that_steps_back_by_little_has_nothing_fetched() {
+    for millis in [1, 1_000, 5_000] {
+        let mut fleet = Fleet::new(3, &config(&remote()));
+        fleet.serve_keys(&[1]);
+        fleet.advance(10_000);
+        fleet.move_clock(back(millis));
+        fleet.advance(0);
+        assert_eq!(fleet.fetches(), [], "{millis}");
+        fleet.everybody_knows(1);
+        let due = fleet.beds[0].engine.poll_timeout().unwrap();
+        let pause = due.since(fleet.beds[0].now).0;
+        assert!((230_000..=265_000).contains(&pause), "{millis}: {pause}");
+        // While the source fails its pauses hold.
+        fleet.advance(280_000);
+        fleet.serve(FetchAnswer::NoResponse);
+        fleet.move_clock(back(millis));
+        fleet.advance(0);
+        assert_eq!(fleet.fetches(), [], "{millis}");
+    }
+    // Many such steps are one that is noticed.
+    let mut fleet = Fleet::new(3, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    for step in 0..11 {
+        assert_eq!(fleet.fetches(), [], "{step}");
+        fleet.move_clock(back(500));
+        fleet.advance(0);
+    }
+    fleet.serve_keys(&[2]);
+    fleet.everybody_knows(2);
+    assert_eq!(fleet.fetches(), []);
+}
+
+#[test]
+fn what_is_fetched_after_a_small_step_back_is_newer_than_what_was_before() {
+    for (millis, waits) in [(1, 0), (4_000, 50), (4_900, 50), (4_000, 3_000)] {
+        let mut fleet = Fleet::new(3, &config(&remote()));
+        let (worker, fetch) = fleet.fetch();
+        fleet.advance(50);
+        let first = jwks(&[1]).to_string();
+        fleet.answer(worker, &fetch, FetchAnswer::response(200, first.as_bytes()));
+        fleet.move_clock(back(millis));
+        fleet.advance(0);
+        let id = fleet.beds[1].get(&lasting(2)).waits();
+        let (worker, fetch) = fleet.fetch();
+        fleet.advance(waits);
+        let second = jwks(&[2]).to_string();
+        fleet.answer(
+            worker,
+            &fetch,
+            FetchAnswer::response(200, second.as_bytes()),
+        );
+        assert!(fleet.beds[1].fate_of(id).is_allowed(), "{millis}");
+        fleet.everybody_knows(2);
+        fleet.advance(5_000);
+        for bed in &mut fleet.beds {
+            assert!(!bed.get(&lasting(1)).is_allowed(), "{millis}");
+        }
+        // And it is refreshed like everything else.
+        fleet.advance(300_000);
+        fleet.serve_keys(&[3]);
+        fleet.everybody_knows(3);
+    }
+}
+
+#[test]
+fn a_round_under_way_when_the_clock_steps_back_brings_what_is_newest() {
+    // The round began a little later than now, because what was published before was, when the clock is set back once
+    // more, so that it is noticed: by so much that what was published is from before that, by less, and in between, so
+    // that others take it for that and the one that fetches does not.
+    for (quiet, by, later) in [(0, 1_510, 0), (100, 1_450, 0), (0, 1_510, 20)] {
+        let mut fleet = Fleet::new(3, &config(&remote()));
+        fleet.advance(1_000);
+        fleet.serve_keys(&[1]);
+        fleet.advance(quiet);
+        fleet.move_clock(back(4_000 + quiet));
+        fleet.advance(0);
+        fleet.beds[0].get(&lasting(2)).waits();
+        let bed = &mut fleet.beds[0];
+        let fetch = bed.engine.poll_fetch(bed.now).unwrap();
+        fleet.advance(500);
+        fleet.move_clock(back(by));
+        fleet.beds[1].advance(0);
+        fleet.move_clock(|now| now.after(Millis(later)));
+        fleet.advance(0);
+        fleet.advance(100);
+        let second = jwks(&[2]).to_string();
+        let answer = FetchAnswer::response(200, second.as_bytes());
+        fleet.answer(0, &fetch, answer);
+        assert_eq!(fleet.fetches(), [], "{by}");
+        assert!(fleet.beds[0].fates()[0].1.is_allowed(), "{by}");
+        fleet.everybody_knows(2);
+    }
+}
+
+#[test]
+fn what_is_from_before_the_clock_was_set_back_holds_no_longer_for_those_who_come_later() {
+    let config = config(&remote());
+    for join_after in [0, 3_500] {
+        let mut fleet = Fleet::new(1, &config);
+        fleet.serve_keys(&[1]);
+        fleet.move_clock(back(5_000_000));
+        fleet.advance(0);
+        let fail = |fleet: &mut Fleet, secs: u64| {
+            for _ in 0..secs / 10 {
+                fleet.advance(10_000);
+                for (worker, fetch) in fleet.fetches() {
+                    fleet.answer(worker, &fetch, FetchAnswer::NoResponse);
+                }
+            }
+        };
+        fail(&mut fleet, join_after);
+        fleet.join(&config);
+        fail(&mut fleet, 10);
+        fleet.everybody_knows(1);
+        // 3,600 s behind their freshness they are of no use to anybody, and do not come back when the clock gets where
+        // it was.
+        fail(&mut fleet, 3_600 - join_after);
+        for _ in 0..200 {
+            fail(&mut fleet, 10);
+            fleet.join(&config);
+            for bed in &mut fleet.beds {
+                assert!(
+                    !bed.get(&lasting(1)).is_allowed(),
+                    "{}",
+                    bed.now.as_seconds()
+                );
+            }
+            fleet.beds.truncate(2);
+        }
+    }
+}
+
+#[test]
+fn a_set_that_came_before_the_clock_was_set_back_is_older_than_what_follows() {
+    // By so little that what is here is from a little later than now again when the news come.
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    fleet.move_clock(back(6_000));
+    fleet.advance(0);
+    let (worker, fetch) = fleet.fetch();
+    fleet.advance(1_500);
+    let second = jwks(&[2]).to_string();
+    fleet.answer(
+        worker,
+        &fetch,
+        FetchAnswer::response(200, second.as_bytes()),
+    );
+    assert_eq!(fleet.fetches(), []);
+    fleet.everybody_knows(2);
+}
+
+#[test]
+fn an_engine_that_ends_hands_its_fetch_to_another() {
+    let mut fleet = Fleet::new(3, &config(&remote()));
+    let (ending, _) = fleet.fetch();
+    assert_eq!(ending, 0);
+    let id = fleet.beds[1].get(&good(1)).waits();
+    let config = config(&remote());
+    let ended = core::mem::replace(&mut fleet.beds[ending], Bed::new(config.clone()));
+    ended.engine.handle_end();
+    fleet.deliver();
+    let body = jwks(&[1]).to_string();
+    let (worker, fetch) = fleet
+        .fetches()
+        .into_iter()
+        .find(|(worker, _)| *worker != ending)
+        .unwrap();
+    fleet.answer(worker, &fetch, FetchAnswer::response(200, body.as_bytes()));
+    assert!(fleet.beds[1].fate_of(id).is_allowed());
+    // Nobody rings for it any more, and one that only follows takes nothing from whoever fetches.
+    fleet.advance(280_000);
+    let (worker, fetch) = fleet.fetch();
+    let other = 3 - worker;
+    let ended = core::mem::replace(&mut fleet.beds[other], Bed::new(config));
+    ended.engine.handle_end();
+    assert!(fleet.common.borrow().rung.is_empty());
+    let bed = &mut fleet.beds[worker];
+    let answer = FetchAnswer::response(200, body.as_bytes());
+    bed.engine.handle_answer(fetch.id, answer, bed.now);
+    let rung = core::mem::take(&mut fleet.common.borrow_mut().rung);
+    assert!(rung.iter().all(|(bell, _)| *bell as usize == worker));
+    // One that never looked at anything leaves nothing.
+    let before = fleet.common.borrow().writes;
+    fleet.join(&super::config(&remote()));
+    fleet.beds.pop().unwrap().engine.handle_end();
+    assert_eq!(fleet.common.borrow().writes, before);
+}
+
+#[test]
+fn a_bell_finds_a_place_among_many_and_against_many() {
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    // Of those who came before nobody is there any more.
+    let gone: Vec<u32> = (1_000..2_024).collect();
+    changed(&fleet, |record| record["bells"] = json!(gone));
+    fleet.join(&config(&remote()));
+    // And many write at the same time.
+    fleet.common.borrow_mut().late = 1_000;
+    assert_eq!(fleet.fetches(), []);
+    let bed = &mut fleet.beds[0];
+    bed.now = bed.now.after(Millis(1_000));
+    let id = bed.get(&lasting(2)).waits();
+    let fetch = bed.engine.poll_fetch(bed.now).unwrap();
+    fleet.answer(
+        0,
+        &fetch,
+        FetchAnswer::response(200, jwks(&[2]).to_string().as_bytes()),
+    );
+    assert!(fleet.beds[0].fate_of(id).is_allowed());
+    assert!(fleet.beds[2].get(&lasting(2)).is_allowed());
+}
+
+#[test]
+fn a_record_that_no_engine_writes_says_nothing() {
+    let config = config(&remote());
+    for (name, value) in [
+        ("etag", json!("\"a\"\r\nx-injected: b")),
+        ("etag", json!("no quotes")),
+        ("etag", json!(std::format!("\"{}\"", "a".repeat(256)))),
+        ("began", json!(u64::MAX)),
+        ("url", json!("a".repeat(100_000))),
+    ] {
+        let mut fleet = Fleet::new(1, &config);
+        fleet.serve_keys(&[1]);
+        changed(&fleet, |record| record["published"][name] = value.clone());
+        fleet.join(&config);
+        let (worker, fetch) = fleet.fetch();
+        assert_eq!((worker, &fetch.if_none_match), (1, &None), "{name}");
+        let body = jwks(&[2]).to_string();
+        fleet.answer(worker, &fetch, FetchAnswer::response(200, body.as_bytes()));
+        assert!(fleet.beds[1].get(&lasting(2)).is_allowed(), "{name}");
+    }
 }
