@@ -168,6 +168,7 @@ impl Plugin {
 
     /// Ends the configuration.
     pub(crate) fn handle_end(self) {
+        self.metrics.tell();
         self.engine.handle_end();
     }
 
