@@ -157,10 +157,11 @@ impl World {
         let is_told = self.percent(50);
         self.note(|| format!("engine {member} ends, and is told: {is_told}"));
         if let Some(engine) = worker.engine.take().filter(|_| is_told) {
-            engine.handle_end();
+            // Others may begin while it still tidies up.
             for open in &worker.open {
                 self.state.borrow_mut().ledgers[open.place].release(member);
             }
+            engine.handle_end();
         }
         let now = self.now();
         *worker = Worker {

@@ -77,7 +77,10 @@ impl Fate {
 
 impl Bed {
     fn new(config: Value) -> Self {
-        let now = Timestamp::from_seconds(START);
+        Self::beginning(config, Timestamp::from_seconds(START))
+    }
+
+    fn beginning(config: Value, now: Timestamp) -> Self {
         let config = Config::parse(config.to_string().as_bytes()).unwrap();
         Self {
             // Nothing that a test expects depends on whether tokens are remembered.

@@ -94,12 +94,10 @@ impl Fleet {
 
     /// One more worker; its bell is its index.
     fn join(&mut self, config: &Value) {
-        let mut bed = Bed::new(config.clone());
+        let start = Timestamp::from_seconds(START);
+        let now = self.beds.first().map_or(start, |first| first.now);
+        let mut bed = Bed::beginning(config.clone(), now);
         let bell = u32::try_from(self.beds.len()).unwrap();
-        if let Some(first) = self.beds.first() {
-            bed.now = first.now;
-            bed.engine.handle_timeout(bed.now);
-        }
         let member = Member {
             common: Rc::clone(&self.common),
             bell: Some(bell),
@@ -785,16 +783,18 @@ fn a_clock_that_is_set_back_keeps_nobody_from_the_news_before_its_next_tick() {
 
 #[test]
 fn a_clock_that_is_set_back_lets_nobody_wait_for_longer() {
-    let mut fleet = Fleet::new(1, &config(&remote()));
-    let id = fleet.beds[0].get(&good(1)).waits();
-    let _lost = fleet.fetch();
-    fleet.move_clock(|_| Timestamp::from_seconds(START - 50_000));
-    let bed = &mut fleet.beds[0];
-    bed.advance(0);
-    bed.advance(4_999);
-    assert_eq!(bed.fates(), []);
-    bed.advance(1);
-    assert_eq!(bed.fate_of(id), Fate::Denied("jwks_unavailable"));
+    for millis in [1, 4_000, 50_000_000] {
+        let mut fleet = Fleet::new(1, &config(&remote()));
+        let id = fleet.beds[0].get(&good(1)).waits();
+        let _lost = fleet.fetch();
+        fleet.move_clock(back(millis));
+        let bed = &mut fleet.beds[0];
+        bed.advance(0);
+        bed.advance(4_999);
+        assert_eq!(bed.fates(), []);
+        bed.advance(1);
+        assert_eq!(bed.fate_of(id), Fate::Denied("jwks_unavailable"));
+    }
 }
 
 #[test]
@@ -1112,8 +1112,13 @@ fn what_is_fetched_after_a_small_step_back_is_newer_than_what_was_before() {
 fn a_round_under_way_when_the_clock_steps_back_brings_what_is_newest() {
     // The round began a little later than now, because what was published before was, when the clock is set back once
     // more, so that it is noticed: by so much that what was published is from before that, by less, and in between, so
-    // that others take it for that and the one that fetches does not.
-    for (quiet, by, later) in [(0, 1_510, 0), (100, 1_450, 0), (0, 1_510, 20)] {
+    // that others take it for that and the one that fetches does not. Once the store has lost what was published.
+    for (quiet, by, later, is_lost) in [
+        (0, 1_510, 0, false),
+        (100, 1_450, 0, false),
+        (0, 1_510, 20, false),
+        (100, 1_450, 0, true),
+    ] {
         let mut fleet = Fleet::new(3, &config(&remote()));
         fleet.advance(1_000);
         fleet.serve_keys(&[1]);
@@ -1131,10 +1136,21 @@ fn a_round_under_way_when_the_clock_steps_back_brings_what_is_newest() {
         fleet.advance(100);
         let second = jwks(&[2]).to_string();
         let answer = FetchAnswer::response(200, second.as_bytes());
+        if is_lost {
+            let has_bells = |record: &mut Value| *record = json!({ "bells": record["bells"] });
+            changed(&fleet, has_bells);
+        }
         fleet.answer(0, &fetch, answer);
-        assert_eq!(fleet.fetches(), [], "{by}");
         assert!(fleet.beds[0].fates()[0].1.is_allowed(), "{by}");
-        fleet.everybody_knows(2);
+        // Who comes later finds it.
+        fleet.join(&config(&remote()));
+        let bed = &mut fleet.beds[3];
+        assert_eq!(bed.engine.poll_fetch(bed.now), None, "{by}");
+        assert!(bed.get(&lasting(2)).is_allowed(), "{by}");
+        if !is_lost {
+            assert_eq!(fleet.fetches(), [], "{by}");
+            fleet.everybody_knows(2);
+        }
     }
 }
 
@@ -1177,22 +1193,57 @@ fn what_is_from_before_the_clock_was_set_back_holds_no_longer_for_those_who_come
 }
 
 #[test]
-fn a_set_that_came_before_the_clock_was_set_back_is_older_than_what_follows() {
-    // By so little that what is here is from a little later than now again when the news come.
-    let mut fleet = Fleet::new(2, &config(&remote()));
+fn who_looks_first_after_the_clock_was_set_back_fetches() {
+    let config = config(&remote());
+    let mut fleet = Fleet::new(1, &config);
     fleet.serve_keys(&[1]);
-    fleet.move_clock(back(6_000));
-    fleet.advance(0);
-    let (worker, fetch) = fleet.fetch();
-    fleet.advance(1_500);
-    let second = jwks(&[2]).to_string();
-    fleet.answer(
-        worker,
-        &fetch,
-        FetchAnswer::response(200, second.as_bytes()),
-    );
-    assert_eq!(fleet.fetches(), []);
+    fleet.move_clock(back(5_000_000));
+    // Nobody is there any more who noticed.
+    fleet.join(&config);
+    fleet.end(1);
+    fleet.serve(FetchAnswer::NoResponse);
+    fleet.everybody_knows(1);
+    fleet.advance(2_000);
+    fleet.serve_keys(&[2]);
     fleet.everybody_knows(2);
+}
+
+#[test]
+fn who_comes_between_two_small_steps_back_hears_what_is_fetched_behind_the_second() {
+    let mut fleet = Fleet::new(1, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    fleet.move_clock(back(4_000));
+    fleet.join(&config(&remote()));
+    assert_eq!(fleet.fetches(), []);
+    // The first one notices, the second one cannot.
+    fleet.move_clock(back(2_000));
+    fleet.advance(0);
+    assert_eq!(fleet.serve_keys(&[2]), 0);
+    fleet.everybody_knows(2);
+}
+
+#[test]
+fn a_set_that_came_before_the_clock_was_set_back_is_older_than_what_follows() {
+    // By so little that what is here is from a little later than now again when the news come: before they are published,
+    // and behind that.
+    for (takes, is_heard_after) in [(1_500, 0), (300, 1_000)] {
+        let mut fleet = Fleet::new(2, &config(&remote()));
+        fleet.serve_keys(&[1]);
+        fleet.move_clock(back(6_000));
+        // Both notice; one of them with a request, behind which it does not look at once.
+        fleet.advance(0);
+        let bed = &mut fleet.beds[0];
+        let fetch = bed.engine.poll_fetch(bed.now).unwrap();
+        fleet.advance(takes);
+        let second = jwks(&[2]).to_string();
+        let answer = FetchAnswer::response(200, second.as_bytes());
+        let bed = &mut fleet.beds[0];
+        bed.engine.handle_answer(fetch.id, answer, bed.now);
+        fleet.advance(is_heard_after);
+        fleet.deliver();
+        assert_eq!(fleet.fetches(), []);
+        fleet.everybody_knows(2);
+    }
 }
 
 #[test]
