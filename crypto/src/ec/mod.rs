@@ -7,7 +7,7 @@
 //!
 //! Only public numbers come here: keys, signatures, hashes. Nothing takes a constant time. Nothing signs.
 //!
-//! INVARIANT: no number here leaves the 64 bits of its type. [`limbs`] and [`weierstrass`] say how large they get. Builds
+//! INVARIANT: no number here leaves the 64 bits of its type. `limbs` and [`weierstrass`] say how large they get. Builds
 //! with overflow checks, as the tests are, would show it.
 
 mod comb;
