@@ -25,6 +25,11 @@ use crate::verifier::ProxyVerifier;
 /// next tick.
 const LONGEST_RUN: u64 = 5_000_000;
 
+/// How many requests that waited are let go on or answered in one call of the host; the others come with the next tick.
+/// A reply ends its request only when the call is over: the proxy calls the module to delete it, and gives the next reply
+/// from there, each inside the one before. Some four hundred of them are more than the stack of a VM holds.
+const MOST_RESUMED: usize = 16;
+
 /// Why a configuration is refused.
 #[derive(Debug)]
 pub(crate) enum ConfigureError {
@@ -253,7 +258,10 @@ impl Plugin {
             }
         }
         let began = host::now_nanos().unwrap_or(0);
-        while let Some((id, decision)) = self.engine.poll_decision(now) {
+        for _ in 0..MOST_RESUMED {
+            let Some((id, decision)) = self.engine.poll_decision(now) else {
+                break;
+            };
             self.resume(streams, id, &decision);
             if host::now_nanos().unwrap_or(0).saturating_sub(began) > LONGEST_RUN {
                 break;

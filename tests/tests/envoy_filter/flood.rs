@@ -3,6 +3,8 @@
 use std::{
     collections::BTreeMap,
     env,
+    io::{Read, Write},
+    net::TcpStream,
     time::{Duration, Instant},
 };
 
@@ -10,14 +12,14 @@ use nexus_tests::{
     envoy::{self, Envoy},
     flood::{self, Forger, Kind},
     http::Request,
-    jwks_server::JwksServer,
+    jwks_server::{Behaviour, JwksServer},
     keys,
     keys::Algorithm,
     upstream::Upstream,
 };
 use serde_json::json;
 
-use crate::scene::{DENIED, Health, ISSUER, fetches, key, token, with_policy};
+use crate::scene::{DENIED, Health, ISSUER, assert_passes, fetches, key, token, with_policy};
 
 /// How many made-up tokens are sent to each Envoy, if the variable [`VARIABLE`] does not say.
 const FORGED: u64 = 20_000;
@@ -35,6 +37,65 @@ fn forged() -> u64 {
             .unwrap_or_else(|_| panic!("`{VARIABLE}` is `{value}`, which is no number")),
         Err(_) => FORGED,
     }
+}
+
+/// Made-up tokens that come together wait together, for the fetch that the first one of them asks for. All of them are
+/// answered, by a worker that lives: what it does to end a request may not pile up.
+#[test]
+fn made_up_tokens_that_wait_together_are_all_refused() {
+    const TOGETHER: u64 = 1_000;
+    let upstream = Upstream::start();
+    envoy::for_oldest_and_newest(|version| {
+        let set = keys::jwks([key().public_jwk()]);
+        let jwks = JwksServer::start(set.clone());
+        let policy = json!({
+            "slug": "app", "gateway_path": "/",
+            "default_policy": {"auth": {
+                "auth_type": "jwt", "issuer": ISSUER, "audience": "orders", "jwks_url": jwks.url(),
+                "jwks_timeout_ms": 60_000,
+            }},
+        });
+        let config = with_policy(upstream.addr(), &policy)
+            .cluster(&jwks.authority(), jwks.addr())
+            .concurrency(1)
+            .log_level("warn", "warn");
+        let mut envoy = Envoy::start(version, &config);
+        envoy.wait_for_stats("jwks_fetch", Duration::from_secs(10), |stats| {
+            fetches(stats, "success") == 1
+        });
+        let health = Health::of(&envoy);
+        let good = token().expires_in(3600).sign(&key(), Algorithm::RS256);
+        let forger = Forger::like(&good);
+        jwks.behave(Behaviour::Hold);
+        let mut waiting: Vec<TcpStream> = (0..TOGETHER)
+            .map(|number| {
+                let mut stream = TcpStream::connect(envoy.addr()).expect("Envoy accepts");
+                stream
+                    .write_all(&forger.request(number))
+                    .expect("the request is sent");
+                stream
+                    .set_read_timeout(Some(Duration::from_secs(20)))
+                    .expect("a timeout can be set");
+                stream
+            })
+            .collect();
+        envoy.wait_for_stats("downstream_rq", Duration::from_secs(20), |stats| {
+            stats.value("http.ingress.downstream_rq_active") >= TOGETHER
+        });
+        jwks.serve(set);
+        for (number, stream) in waiting.iter_mut().enumerate() {
+            let mut answer = [0; 12];
+            stream
+                .read_exact(&mut answer)
+                .unwrap_or_else(|error| panic!("request {number} is not answered: {error}"));
+            assert_eq!(&answer, b"HTTP/1.1 401", "request {number}");
+        }
+        let stats = envoy.stats();
+        assert_eq!(stats.value(&format!("{DENIED}key_not_found")), TOGETHER);
+        let good = Request::get("/").bearer(good);
+        assert_passes(&mut envoy.client(), &good, "behind all of it");
+        health.assert_unharmed(&mut envoy);
+    });
 }
 
 /// The flood takes no fetch beyond what the documentation grants it, every made-up token is refused, no good one is, and
