@@ -16,7 +16,7 @@ use super::mutate::{Identity, identity};
 use super::possession::Presented;
 use super::requirement::{Examination, Place, Plan, Use, UseIndex};
 use super::schedule::Sources;
-use super::source::{Availability, Source};
+use super::source::{Availability, Refetch, Source};
 use super::token_cache::{Fingerprint, Remembered, TokenCache};
 use super::{Provider, SourceIndex};
 use crate::config::Binding;
@@ -372,12 +372,15 @@ impl Bench<'_> {
             Availability::Missing => return Asked::Missing(unavailable(source)),
             Availability::Ready(_) if self.outstanding.contains(&index) => {}
             Availability::Ready(_) => {
-                let may_refetch = self.deadline > self.now && !self.refetched.contains(&index);
-                let mut refetch = || self.sources.change(index, |it| it.refetch(self.now));
-                if !may_refetch || refetch() != Some(true) {
+                if self.deadline <= self.now || self.refetched.contains(&index) {
                     return Asked::Answered;
                 }
-                self.refetched.push(index);
+                match self.sources.change(index, |it| it.refetch(self.now)) {
+                    Some(Refetch::Begins) => self.refetched.push(index),
+                    // The key may have been published since it began: where it is not in there, it is asked for again.
+                    Some(Refetch::UnderWay) => {}
+                    Some(Refetch::Refused) | None => return Asked::Answered,
+                }
             }
         }
         self.awaited.push(index);

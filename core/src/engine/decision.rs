@@ -458,7 +458,7 @@ impl fmt::Display for Denial {
             Self::SignatureInvalid { tried } => {
                 write!(
                     f,
-                    "the signature does not verify with any of the {tried} keys that fit"
+                    "the signature does not verify with any of the {tried} keys that were tried"
                 )
             }
             Self::JwksUnusable { url } => {

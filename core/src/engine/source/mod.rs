@@ -38,6 +38,17 @@ const CONTENTION_PAUSE: Millis = Millis(50);
 /// How often one look at a record is begun anew because it has changed.
 const LOOKS: usize = 4;
 
+/// What comes of asking for a round because a key is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refetch {
+    /// One begins now: what it brings is as new as whoever asks.
+    Begins,
+    /// One began before, and may bring what is older than whoever asks.
+    UnderWay,
+    /// None, for a while.
+    Refused,
+}
+
 /// Whether a source has what a request needs.
 pub(super) enum Availability<'s, T> {
     /// It has.
@@ -232,14 +243,17 @@ impl Source {
         }
     }
 
-    /// Asks for a round because a key is unknown; whether one is under way or begins now.
-    pub(super) fn refetch(&mut self, now: Timestamp) -> bool {
+    /// Asks for a round because a key is unknown.
+    pub(super) fn refetch(&mut self, now: Timestamp) -> Refetch {
         match self.state {
-            State::Between | State::Fetching { .. } | State::Following { .. } => true,
+            State::Between | State::Fetching { .. } | State::Following { .. } => Refetch::UnderWay,
             State::Idle => {
                 // While the source fails, its pauses hold.
                 self.wanted |= self.failures == 0 && self.refetch_at <= now;
-                self.wanted
+                match self.wanted {
+                    true => Refetch::Begins,
+                    false => Refetch::Refused,
+                }
             }
         }
     }

@@ -235,6 +235,25 @@ fn an_unknown_kid_causes_one_fetch_and_the_request_that_brought_it_succeeds() {
 }
 
 #[test]
+fn a_key_that_is_newer_than_the_fetch_under_way_is_asked_for_behind_it() {
+    let mut bed = warm();
+    let due = bed.engine.poll_timeout().unwrap().since(bed.now).0;
+    bed.advance(due);
+    let refresh = bed.fetch().expect("the keys are due");
+    let rotated = bed.get(&good(2)).waits();
+    let made_up = bed.get(&good(3)).waits();
+    let body = jwks(&[1]).to_string();
+    let before = FetchAnswer::response(200, body.as_bytes());
+    bed.engine.handle_answer(refresh, before, bed.now);
+    assert_eq!(bed.fates(), [], "the key may have been published since");
+    bed.serve_keys(&[1, 2]);
+    let fates = bed.fates();
+    assert!(fates[0].0 == rotated && fates[0].1.is_allowed());
+    assert_eq!(fates[1], (made_up, Fate::Denied("key_not_found")));
+    assert_eq!(bed.fetch(), None, "once is enough");
+}
+
+#[test]
 fn made_up_kids_cost_one_fetch_for_each_pause_and_keep_nobody_out() {
     let mut bed = warm();
     bed.advance(1_000);
