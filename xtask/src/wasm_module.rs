@@ -12,7 +12,7 @@ use wasmparser::{ExternalKind, Parser, Payload, TypeRef, Validator, WasmFeatures
 use crate::failure::Failure;
 
 /// Largest module that is shipped, in bytes.
-pub(crate) const LARGEST_MODULE: usize = 1_500_000;
+pub(crate) const LARGEST_MODULE: usize = 1_000_000;
 
 /// The proxy-wasm ABI 0.2.1, module `env`, without the prefix `proxy_`.
 const PROXY_FUNCTIONS: [&str; 39] = [
@@ -334,7 +334,7 @@ mod tests {
         bytes.push(0x00);
         assert_eq!(
             refusal(&bytes),
-            "the filter is too large: 1500001 bytes, the limit is 1500000"
+            "the filter is too large: 1000001 bytes, the limit is 1000000"
         );
     }
 }

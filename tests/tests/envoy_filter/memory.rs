@@ -24,7 +24,7 @@ fn the_module_has_at_most_one_and_a_half_megabytes() {
     let size = fs::metadata(artifacts::wasm())
         .expect("the module is there")
         .len();
-    assert!(size <= 1_500_000, "{size} bytes");
+    assert!(size <= 1_000_000, "{size} bytes");
 }
 
 fn policy(jwks: &JwksServer) -> Value {

@@ -26,7 +26,7 @@ fn bytes() -> Vec<u8> {
 #[test]
 fn the_module_is_no_larger_than_it_may_be() {
     let size = bytes().len();
-    assert!(size <= 1_500_000, "{size} bytes");
+    assert!(size <= 1_000_000, "{size} bytes");
 }
 
 #[test]
