@@ -16,7 +16,7 @@ use super::mutate::{Identity, identity};
 use super::possession::Presented;
 use super::requirement::{Examination, Place, Plan, Use, UseIndex};
 use super::schedule::Sources;
-use super::source::{Availability, Refetch, Source};
+use super::source::{Availability, Source};
 use super::token_cache::{Fingerprint, Remembered, TokenCache};
 use super::{Provider, SourceIndex};
 use crate::config::Binding;
@@ -64,14 +64,16 @@ pub(super) struct Bench<'e> {
     pub(super) plan: &'e Plan,
     pub(super) request: &'e Request<'e>,
     pub(super) now: Timestamp,
+    /// When the request came.
+    pub(super) arrived: Timestamp,
     /// When the request has to be decided.
     pub(super) deadline: Timestamp,
     /// The sources whose answers were awaited before and have not come.
     pub(super) outstanding: &'e [SourceIndex],
     /// The sources whose answers are needed now.
     pub(super) awaited: &'e mut Vec<SourceIndex>,
-    /// The sources that were fetched anew for this request because of an unknown `kid`.
-    pub(super) refetched: &'e mut Vec<SourceIndex>,
+    /// The sources that had nothing when the request came: what they bring first decides.
+    pub(super) without: &'e mut Vec<SourceIndex>,
     /// Whether keys of a remote set were there and tried.
     pub(super) used_remote_keys: bool,
     /// How many tokens were looked into, and how many of them were remembered.
@@ -364,22 +366,20 @@ impl Bench<'_> {
         };
         match source.keys(self.now, self.deadline) {
             Availability::Pending => {
-                // What it waits for is as new as anything that it could ask for.
-                if !self.refetched.contains(&index) {
-                    self.refetched.push(index);
+                if !self.without.contains(&index) {
+                    self.without.push(index);
                 }
             }
             Availability::Missing => return Asked::Missing(unavailable(source)),
             Availability::Ready(_) if self.outstanding.contains(&index) => {}
             Availability::Ready(_) => {
-                if self.deadline <= self.now || self.refetched.contains(&index) {
+                // What was asked for before the request came may lack a key that was published meanwhile.
+                let is_new =
+                    source.is_newer_than(self.arrived, self.now) || self.without.contains(&index);
+                let may_refetch = self.deadline > self.now && !is_new;
+                let mut refetch = || self.sources.change(index, |it| it.refetch(self.now));
+                if !may_refetch || refetch() != Some(true) {
                     return Asked::Answered;
-                }
-                match self.sources.change(index, |it| it.refetch(self.now)) {
-                    Some(Refetch::Begins) => self.refetched.push(index),
-                    // The key may have been published since it began: where it is not in there, it is asked for again.
-                    Some(Refetch::UnderWay) => {}
-                    Some(Refetch::Refused) | None => return Asked::Answered,
                 }
             }
         }

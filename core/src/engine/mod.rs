@@ -406,10 +406,11 @@ impl Engine {
             }
         };
         let wait = Wait {
+            arrived: now,
             deadline: now.after(longest),
             longest,
             awaited: Vec::new(),
-            refetched: Vec::new(),
+            without: Vec::new(),
             waited: false,
         };
         match self.judge(request, rule, wait, now) {
@@ -601,10 +602,11 @@ impl Engine {
             plan,
             request,
             now,
+            arrived: wait.arrived,
             deadline: wait.deadline,
             outstanding: &outstanding,
             awaited: &mut wait.awaited,
-            refetched: &mut wait.refetched,
+            without: &mut wait.without,
             used_remote_keys: false,
             looked_into: 0,
             recalled: 0,

@@ -25,13 +25,14 @@ pub(super) struct Waiting {
 /// How long a request waits, and for what.
 #[derive(Debug)]
 pub(super) struct Wait {
+    pub(super) arrived: Timestamp,
     pub(super) deadline: Timestamp,
     /// How far away that may be.
     pub(super) longest: Millis,
     /// The sources whose answers it waits for.
     pub(super) awaited: Vec<SourceIndex>,
-    /// The sources that it had fetched anew because of an unknown `kid`, which it may do once for each.
-    pub(super) refetched: Vec<SourceIndex>,
+    /// The sources that had nothing when it came: what they bring first decides.
+    pub(super) without: Vec<SourceIndex>,
     /// Whether it has waited at all.
     pub(super) waited: bool,
 }
@@ -125,6 +126,7 @@ impl WaitingRequests {
         for (id, waiting) in &mut self.requests {
             let latest = now.after(waiting.wait.longest);
             waiting.wait.deadline = waiting.wait.deadline.min(latest);
+            waiting.wait.arrived = waiting.wait.arrived.min(now);
             if !waiting.is_ready {
                 self.by_deadline.insert((waiting.wait.deadline, *id));
             }

@@ -135,10 +135,11 @@ impl Ledger {
         if due <= round.at {
             return Ok(());
         }
-        if round.asked.is_none_or(|asked| asked < last.done) {
+        // Who asked while that was fetched may want what was published meanwhile.
+        if round.asked.is_none_or(|asked| asked < last.began) {
             return Err(format!(
-                "engine {} has fetched at {}, which is fresh until {due}, and nobody asked for more",
-                last.by, last.done
+                "engine {} has fetched since {}, which is fresh until {due}, and nobody asked for more",
+                last.by, last.began
             ));
         }
         if round.at < self.refetch_at {

@@ -67,6 +67,7 @@ impl Source {
             url: published.url.clone(),
             etag: published.etag.clone(),
             at,
+            began: Timestamp::from_millis(published.began).min(at),
             newer_than: at,
             max_age_secs: published.max_age_secs,
             time_to_live,

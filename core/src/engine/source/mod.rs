@@ -38,17 +38,6 @@ const CONTENTION_PAUSE: Millis = Millis(50);
 /// How often one look at a record is begun anew because it has changed.
 const LOOKS: usize = 4;
 
-/// What comes of asking for a round because a key is unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refetch {
-    /// One begins now: what it brings is as new as whoever asks.
-    Begins,
-    /// One began before, and may bring what is older than whoever asks.
-    UnderWay,
-    /// None, for a while.
-    Refused,
-}
-
 /// Whether a source has what a request needs.
 pub(super) enum Availability<'s, T> {
     /// It has.
@@ -88,6 +77,8 @@ struct Fetched {
     url: String,
     etag: Option<String>,
     at: Timestamp,
+    /// When the round began that brought it.
+    began: Timestamp,
     /// Only what others fetched later than this is newer: [`at`](Self::at), until the clock is set back behind it.
     newer_than: Timestamp,
     /// What the source said about its freshness, in seconds.
@@ -243,19 +234,23 @@ impl Source {
         }
     }
 
-    /// Asks for a round because a key is unknown.
-    pub(super) fn refetch(&mut self, now: Timestamp) -> Refetch {
+    /// Asks for a round because a key is unknown; whether one is under way or begins now.
+    pub(super) fn refetch(&mut self, now: Timestamp) -> bool {
         match self.state {
-            State::Between | State::Fetching { .. } | State::Following { .. } => Refetch::UnderWay,
+            State::Between | State::Fetching { .. } | State::Following { .. } => true,
             State::Idle => {
                 // While the source fails, its pauses hold.
                 self.wanted |= self.failures == 0 && self.refetch_at <= now;
-                match self.wanted {
-                    true => Refetch::Begins,
-                    false => Refetch::Refused,
-                }
+                self.wanted
             }
         }
+    }
+
+    /// Whether what is here was asked for later than at this time: it has every key that was published by then. Nobody
+    /// knows of what seems to be from later than now, before a clock that was set back a little.
+    pub(super) fn is_newer_than(&self, at: Timestamp, now: Timestamp) -> bool {
+        let fetched = self.fetched.as_ref();
+        fetched.is_some_and(|fetched| at < fetched.began && fetched.began <= now)
     }
 
     /// Notices a clock that was set back by more than [`SKEW`]: what happened later than now happened now, and the next
@@ -274,6 +269,7 @@ impl Source {
         self.disbelieve(now);
         if let Some(fetched) = &mut self.fetched {
             fetched.at = fetched.at.min(now);
+            fetched.began = fetched.began.min(now);
         }
         let given_up = self.given_up(now);
         match &mut self.state {

@@ -86,6 +86,7 @@ impl Source {
             url: label(&fetched.url),
         });
         fetched.at = now;
+        fetched.began = self.began;
         fetched.newer_than = now;
         // What it does not say anew stays as it was said (RFC 9111 §4.3.4).
         fetched.max_age_secs = freshness.max_age_secs.or(fetched.max_age_secs);
@@ -114,6 +115,7 @@ impl Source {
             url: brought.url,
             etag: freshness.etag,
             at: now,
+            began: self.began,
             newer_than: now,
             max_age_secs: freshness.max_age_secs,
             time_to_live: self.lifetime.with(freshness.max_age_secs),

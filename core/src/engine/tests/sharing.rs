@@ -354,6 +354,30 @@ fn staleness_is_told_once_for_all() {
 }
 
 #[test]
+fn a_key_that_is_newer_than_the_fetch_of_another_worker_is_asked_for_behind_it() {
+    let mut fleet = Fleet::new(2, &config(&remote()));
+    fleet.serve_keys(&[1]);
+    fleet.advance(290_000);
+    let (at_work, refresh) = fleet.fetch();
+    let ids = [0, 1].map(|worker| fleet.beds[worker].get(&lasting(2)).waits());
+    assert_eq!(fleet.fetches(), [], "one is under way");
+    let before = jwks(&[1]).to_string();
+    fleet.answer(
+        at_work,
+        &refresh,
+        FetchAnswer::response(200, before.as_bytes()),
+    );
+    for bed in &mut fleet.beds {
+        assert_eq!(bed.fates(), [], "the key may have been published since");
+    }
+    fleet.serve_keys(&[1, 2]);
+    for (bed, id) in fleet.beds.iter_mut().zip(ids) {
+        assert_eq!(bed.fates().len(), 1);
+        assert!(bed.get(&lasting(2)).is_allowed(), "{id:?}");
+    }
+}
+
+#[test]
 fn made_up_kids_cost_all_workers_together_one_fetch_for_each_pause() {
     let mut fleet = Fleet::new(4, &config(&remote()));
     fleet.serve_keys(&[1]);
