@@ -8,6 +8,8 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::scan::split_once;
+
 /// A path in normal form: starts with `/`, no dot segment, no empty segment but the last, unreserved
 /// characters unencoded, the remaining escapes in upper case, no query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +62,7 @@ impl<'t> NormalPath<'t> {
     /// # Errors
     /// Returns why `target` has no normal form.
     pub fn parse(target: &'t [u8]) -> Result<Self, PathError> {
-        let end = target.iter().position(|byte| *byte == b'?');
-        let path = end.map_or(target, |end| target.get(..end).unwrap_or_default());
+        let path = split_once(target, b'?').map_or(target, |(path, _)| path);
         if path.first() != Some(&b'/') {
             return Err(PathError::NotAbsolute);
         }

@@ -9,6 +9,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::path::escaped_byte;
+use crate::scan::split_once;
 
 /// What there is of a name.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,8 +33,7 @@ impl<'v> Found<'v> {
 
 /// The query of a request target, without its `?`.
 pub(super) fn query_of(target: &[u8]) -> Option<&[u8]> {
-    let at = target.iter().position(|byte| *byte == b'?')?;
-    target.get(at..)?.get(1..)
+    split_once(target, b'?').map(|(_, query)| query)
 }
 
 /// Looks for a parameter in a query.

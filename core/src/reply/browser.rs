@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::template::push_percent;
 use crate::engine::parameters::has_name;
 use crate::request::Request;
+use crate::scan::split_once;
 
 /// The longest URL that a redirect carries along, in bytes before it is percent-encoded. Of a longer one
 /// the query is left out, and of one that is too long still the path; behind a host of such a length, all of it.
@@ -52,12 +53,9 @@ pub(super) fn return_to(request: &Request<'_>, secrets: &[&str]) -> String {
         .split(|byte| *byte == b'#')
         .next()
         .unwrap_or_default();
-    let (path, query) = match target.iter().position(|byte| *byte == b'?') {
+    let (path, query) = match split_once(target, b'?') {
         None => (target, None),
-        Some(at) => {
-            let (path, query) = target.split_at(at);
-            (path, query.get(1..))
-        }
+        Some((path, query)) => (path, Some(query)),
     };
     let path: &[u8] = if path.first() == Some(&b'/') {
         path

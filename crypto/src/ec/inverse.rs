@@ -29,23 +29,27 @@ struct Steps {
     r: i64,
 }
 
+/// The inverse of an odd number modulo 2^32.
+pub(super) const fn of_word(number: u32) -> u32 {
+    // Each round doubles the bits that are right, of which there are three at first.
+    let mut inverse = number;
+    let mut round = 0;
+    while round < 4 {
+        inverse = inverse.wrapping_mul(2_u32.wrapping_sub(number.wrapping_mul(inverse)));
+        round += 1;
+    }
+    inverse
+}
+
 impl<const LENGTH: usize> Modulus<LENGTH> {
     /// Of numbers of b bits the steps reach zero after (49 b + 57) / 17 at most (§11 of the paper).
     const BATCHES: usize = ((49 * 29 * LENGTH + 57) / 17).div_ceil(29);
 
     /// The modulus with these limbs, none of them negative.
     pub(super) const fn new(limbs: Limbs<LENGTH>) -> Self {
-        // Each round doubles the bits that are right, of which there are three at first.
-        let modulus = limbs[0] as u32;
-        let mut inverse = modulus;
-        let mut round = 0;
-        while round < 4 {
-            inverse = inverse.wrapping_mul(2_u32.wrapping_sub(modulus.wrapping_mul(inverse)));
-            round += 1;
-        }
         Self {
             limbs,
-            inverse: inverse as i64 & MASK,
+            inverse: of_word(limbs[0] as u32) as i64 & MASK,
         }
     }
 

@@ -143,6 +143,19 @@ pub(super) fn is_at_least(a: &Limbs, b: &Limbs) -> bool {
     a.iter().rev().ge(b.iter().rev())
 }
 
+/// The number below `modulus`, of one that is carried, above -`modulus` and below twice that.
+pub(super) fn settled(limbs: &Limbs, modulus: &Limbs) -> Limbs {
+    let mut limbs = *limbs;
+    let [.., top] = limbs;
+    if top < 0 {
+        limbs = carried(&sum(&limbs, modulus));
+    }
+    if is_at_least(&limbs, modulus) {
+        limbs = carried(&difference(&limbs, modulus));
+    }
+    limbs
+}
+
 /// The limbs as a table keeps them: each of a tight number fits 32 bits.
 pub(super) fn packed(limbs: &Limbs) -> [i32; 9] {
     limbs.map(|limb| limb as i32)

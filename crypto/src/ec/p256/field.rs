@@ -58,16 +58,9 @@ impl Element {
     /// The number, below p.
     pub(super) fn words(&self) -> Words {
         let plain = self.times(&Self([1, 0, 0, 0, 0, 0, 0, 0, 0]));
-        let mut limbs = plain.carried().0;
         // Now it is above -p and below 2p.
-        let [.., top] = limbs;
-        if top < 0 {
-            limbs = limbs::carried(&limbs::sum(&limbs, &P_LIMBS));
-        }
-        if limbs::is_at_least(&limbs, &P_LIMBS) {
-            limbs = limbs::carried(&limbs::difference(&limbs, &P_LIMBS));
-        }
-        Words::from_limbs(&limbs)
+        let limbs = plain.carried().0;
+        Words::from_limbs(&limbs::settled(&limbs, &P_LIMBS))
     }
 
     /// The product, tight. The weights have a product of 3 at most.

@@ -170,18 +170,10 @@ impl Modulus {
         while number.0[length - 1] == 0 {
             length -= 1;
         }
-        // Each round doubles the bits that are right, of which there are three at first.
-        let lowest = number.0[0];
-        let mut inverse = lowest;
-        let mut round = 0;
-        while round < 4 {
-            inverse = inverse.wrapping_mul(2_u32.wrapping_sub(lowest.wrapping_mul(inverse)));
-            round += 1;
-        }
         Self {
             number,
             length,
-            negated_inverse: inverse.wrapping_neg(),
+            negated_inverse: inverse::of_word(number.0[0]).wrapping_neg(),
             square: power_of_two(2 * length * BITS as usize, &number),
             steps: inverse::Modulus::new(number.signed()),
         }
