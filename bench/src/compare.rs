@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     Options, charts,
     contenders::{CONTENDERS, Contender, PATH, Running},
+    cpu::SETTLE,
     document::Document,
     driver::{Answers, End, Requests},
     machine::Run,
@@ -34,9 +35,6 @@ const WARM_UP_TOKENS: usize = 1_000;
 
 /// The part of its time that a worker may wait for a processor in a run that is worth something.
 const MOST_WAITED: f64 = 0.1;
-
-/// How long Envoy is left alone before its processor time is read.
-const SETTLE: Duration = Duration::from_millis(5);
 
 /// What `--only` leaves.
 struct Choice {

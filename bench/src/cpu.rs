@@ -9,6 +9,9 @@ use std::{
 /// The name that Envoy gives its first worker.
 const WORKER: &str = "wrk:worker_0";
 
+/// How long Envoy is left alone before a [`Clock`] is read.
+pub(crate) const SETTLE: Duration = Duration::from_millis(5);
+
 /// Reads what a process and its first worker have used.
 #[derive(Debug)]
 pub(crate) struct Clock {

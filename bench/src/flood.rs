@@ -1,46 +1,66 @@
-//! What a flood of made-up tokens does to good ones: processor time of Envoy for each request.
+//! What a flood of made-up tokens does to good ones: processor time of Envoy's worker for each request.
 //!
 //! Each round measures three things, one after the other, in one Envoy with one worker: good requests alone, the flood
 //! alone, and both at once. What the flood takes alone is subtracted from what both take; what is left is what the
-//! good requests take in the flood. Rounds go forwards and backwards by turns, so that a machine which gets slower or
-//! faster favours nobody, and the median of the rounds counts.
+//! good requests take in the flood. As many requests are under way in each of the three, since Envoy takes less for a
+//! request the more it finds when it looks. Rounds go forwards and backwards by turns, so that a machine which gets
+//! slower or faster favours nobody, and the median of the rounds counts.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
 
 use nexus_tests::{
-    envoy::{self, Config, Envoy},
-    flood::{self, Forger, Kind},
-    http::Request,
+    envoy,
+    flood::{self, Forger},
     jwks_server::JwksServer,
     keys::{self, Algorithm, Key},
     nexusctl,
     tokens::Token,
-    upstream::Upstream,
 };
 use serde_json::json;
 
-use crate::Options;
-
-const ISSUER: &str = "https://idp.example.com";
-
-/// Connections of each kind.
-const CONNECTIONS: usize = 8;
+use crate::{
+    Options,
+    contenders::{PATH, PREFIX, Running, direct},
+    cpu::SETTLE,
+    driver::{End, Requests},
+    statistics::Sample,
+    tokens::{AUDIENCE, ISSUER},
+};
 
 /// How many good tokens there are.
-const TOKENS: u32 = 64;
+const TOKENS: usize = 64;
+
+/// How many requests with good tokens a part has: few, so that what disturbs one part meets the next ones too.
+const GOOD: usize = 250;
+
+/// How many rounds there are for each of those that are asked for.
+const ROUNDS: usize = 20;
+
+/// How many made-up ones there are for each good one.
+const FLOOD: usize = 2;
+
+/// How long a part may take; it ends with its last request.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Measures, and prints what came of it.
+///
+/// # Panics
+/// When Envoy does not start or answers something else than it should.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let (rounds, requests) = (options.rounds(), if options.quick { 1_000 } else { 5_000 });
+    let rounds = ROUNDS * options.rounds();
     let version = envoy::newest();
     println!(
-        "Envoy {version}, one worker; {rounds} rounds of {requests} good and {} made-up tokens",
-        2 * requests
+        "Envoy {version}, one worker; {rounds} rounds of {GOOD} good and {} made-up tokens",
+        FLOOD * GOOD
     );
     println!("median of the rounds, with the lower and the upper quartile\n");
     // A flood that is refused before anybody looks for a key shows what a flood does to Envoy itself.
     for flood in [Made::UnknownKid, Made::Expired] {
-        Measurement::start(&version, flood, rounds, requests).tell();
+        Measurement::of(&version, flood, rounds).tell();
     }
     Ok(())
 }
@@ -55,59 +75,41 @@ enum Made {
 /// Processor time for each request of the rounds, in microseconds.
 struct Measurement {
     flood: Made,
-    alone: Vec<f64>,
-    flood_alone: Vec<f64>,
-    in_flood: Vec<f64>,
-    /// In the same round, what a good request takes in the flood, by what it takes alone.
-    ratio: Vec<f64>,
+    alone: Sample,
+    flood_alone: Sample,
+    in_flood: Sample,
     fetches: usize,
     most_fetches: usize,
 }
 
 impl Measurement {
-    fn start(version: &envoy::Version, flood: Made, rounds: usize, count: u64) -> Self {
-        let key = keys::rsa().with_kid("key");
-        let jwks = JwksServer::start(keys::jwks([key.public_jwk()]));
-        let upstream = Upstream::start();
-        let envoy = Envoy::start(version, &config(&upstream, &jwks));
-        let requests = Requests::new(&key, flood);
-        let mut measurement = Self {
-            flood,
-            alone: Vec::new(),
-            flood_alone: Vec::new(),
-            in_flood: Vec::new(),
-            ratio: Vec::new(),
-            fetches: 0,
-            most_fetches: 0,
-        };
-        let began = std::time::Instant::now();
+    fn of(version: &envoy::Version, flood: Made, rounds: usize) -> Self {
+        let began = Instant::now();
+        let mut door = Door::open(version, flood);
+        let none = || Sample(Vec::new());
+        let (mut alone, mut flood_alone, mut in_flood) = (none(), none(), none());
         // Warm: the keys are there, and V8 has compiled what is hot.
-        requests.send(&envoy, count, 2 * count);
+        door.measure(Part::Both);
         for round in 0..rounds {
-            measurement.round(&envoy, &requests, count, round % 2 == 1);
+            let mut parts = [Part::Good, Part::Flood, Part::Both];
+            if round % 2 == 1 {
+                parts.reverse();
+            }
+            let taken: BTreeMap<_, _> = parts.map(|part| (part, door.measure(part))).into();
+            let each = |micros: f64, count: usize| micros / count as f64;
+            alone.0.push(each(taken[&Part::Good], GOOD));
+            flood_alone.0.push(each(taken[&Part::Flood], FLOOD * GOOD));
+            let more = taken[&Part::Both] - taken[&Part::Flood];
+            in_flood.0.push(each(more, GOOD));
         }
-        measurement.fetches = jwks.count();
-        measurement.most_fetches = 1 + flood::most_refetches(began.elapsed());
-        measurement
-    }
-
-    fn round(&mut self, envoy: &Envoy, requests: &Requests, count: u64, is_backwards: bool) {
-        let mut parts = [(count, 0), (0, 2 * count), (count, 2 * count)];
-        if is_backwards {
-            parts.reverse();
+        Self {
+            flood,
+            alone,
+            flood_alone,
+            in_flood,
+            fetches: door.jwks.count(),
+            most_fetches: 1 + flood::most_refetches(began.elapsed()),
         }
-        let mut taken = BTreeMap::new();
-        for (good, bad) in parts {
-            taken.insert((good > 0, bad > 0), requests.send(envoy, good, bad));
-        }
-        let seconds = |good, bad| taken[&(good, bad)].as_secs_f64();
-        let each = |seconds: f64, count: u64| seconds * 1e6 / count as f64;
-        let (alone, flood) = (seconds(true, false), seconds(false, true));
-        let in_flood = seconds(true, true) - flood;
-        self.alone.push(each(alone, count));
-        self.flood_alone.push(each(flood, 2 * count));
-        self.in_flood.push(each(in_flood, count));
-        self.ratio.push(in_flood / alone);
     }
 
     fn tell(&self) {
@@ -116,19 +118,20 @@ impl Measurement {
             Made::Expired => "for comparison, expired tokens",
         };
         println!("flood of {flood}");
-        for (name, values) in [
+        let with_quartiles = |sample: &Sample, unit: &str| {
+            let [low, median, high] = [0.25, 0.5, 0.75].map(|part| sample.quantile(part));
+            format!("{median:>7.2}{unit} ({low:.2} to {high:.2})")
+        };
+        for (name, sample) in [
             ("good token, alone", &self.alone),
             ("token of the flood, alone", &self.flood_alone),
             ("good token, in the flood", &self.in_flood),
         ] {
-            let [low, median, high] = quartiles(values);
-            println!("  {name:<28}{median:>7.1} µs of processor time ({low:.1} to {high:.1})");
+            let taken = with_quartiles(sample, " µs of processor time");
+            println!("  {name:<28}{taken}");
         }
-        let [low, median, high] = quartiles(&self.ratio);
-        println!(
-            "  {:<28}{median:>7.2} ({low:.2} to {high:.2})",
-            "in the flood / alone"
-        );
+        let ratio = with_quartiles(&self.in_flood.ratio(&self.alone), "");
+        println!("  {:<28}{ratio}", "in the flood / alone");
         println!(
             "  {:<28}{:>7} (at most {})\n",
             "fetches of keys", self.fetches, self.most_fetches
@@ -136,97 +139,116 @@ impl Measurement {
     }
 }
 
-fn quartiles(values: &[f64]) -> [f64; 3] {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
+/// What is sent at once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Good,
+    Flood,
+    Both,
 }
 
-fn config(upstream: &Upstream, jwks: &JwksServer) -> Config {
-    let policy = json!({
-        "slug": "app", "gateway_path": "/",
-        "default_policy": {"auth": {
-            "auth_type": "jwt", "issuer": ISSUER, "audience": "orders", "jwks_url": jwks.url(),
-            "jwks_cache_ttl_secs": 86_400,
-            "forward_claims_as_headers": {"sub": "X-User-Id"},
-        }},
-    });
-    Config::new(upstream.addr())
-        .filter(nexusctl::compile_policy(&policy.to_string()))
-        .cluster(&jwks.authority(), jwks.addr())
-        .concurrency(1)
-        .log_level("warn", "warn")
-        .edit_connection_manager(|manager| {
-            // Writing the log is nobody's affair here.
-            manager["access_log"] = json!([]);
-        })
-}
-
-/// What is sent.
-struct Requests {
-    good: Vec<Vec<u8>>,
-    expired: Vec<Vec<u8>>,
+/// An Envoy that fetches its keys, and what it is sent.
+struct Door {
+    running: Running,
+    jwks: JwksServer,
+    good: Vec<String>,
+    expired: Vec<String>,
     forger: Forger,
     flood: Made,
-    sent: std::cell::Cell<u64>,
+    /// How many were made up.
+    made_up: u64,
 }
 
-impl Requests {
-    fn new(key: &Key, flood: Made) -> Self {
-        let token = |number: u32, seconds: i64| {
-            Token::new(ISSUER)
-                .audience("orders")
-                .claim("jti", format!("{number}"))
-                .expires_in(seconds)
-                .sign(key, Algorithm::RS256)
-        };
-        let requests = |seconds: i64| {
-            (0..TOKENS)
-                .map(|number| Request::get("/").bearer(token(number, seconds)).to_bytes())
-                .collect()
-        };
+impl Door {
+    fn open(version: &envoy::Version, flood: Made) -> Self {
+        let key = keys::rsa().with_kid("key");
+        let jwks = JwksServer::start(keys::jwks([key.public_jwk()]));
+        let policy = json!({
+            "slug": "orders", "gateway_path": PREFIX,
+            "default_policy": {"auth": {
+                "auth_type": "jwt", "issuer": ISSUER, "audience": AUDIENCE, "jwks_url": jwks.url(),
+                "jwks_cache_ttl_secs": 86_400,
+                "forward_claims_as_headers": {"sub": "x-user-id"},
+            }},
+        });
+        let config = direct(1)
+            .filter(nexusctl::compile_policy(&policy.to_string()))
+            .cluster(&jwks.authority(), jwks.addr());
+        let good = tokens(&key, 7_200);
         Self {
-            good: requests(7_200),
-            expired: requests(-7_200),
-            forger: Forger::like(&token(0, 7_200)),
+            running: Running::start(version, &config),
+            jwks,
+            forger: Forger::like(&good[0]),
+            good,
+            expired: tokens(&key, -7_200),
             flood,
-            sent: std::cell::Cell::new(0),
+            made_up: 0,
         }
     }
 
-    /// Sends so many of each; gives the processor time that Envoy took.
-    fn send(&self, envoy: &Envoy, good: u64, bad: u64) -> Duration {
-        let first = self.sent.replace(self.sent.get() + bad);
-        let pick = |from: &[Vec<u8>], number: u64| from[number as usize % from.len()].clone();
-        let (forger, expired, flood) = (&self.forger, &self.expired, self.flood);
-        let good_tokens = &self.good;
-        let good_request = |number: u64| pick(good_tokens, number);
-        let bad_request = |number: u64| match flood {
-            Made::UnknownKid => forger.request(first + number),
-            Made::Expired => pick(expired, number),
+    /// Sends a part; gives the processor time that Envoy's worker took, in microseconds.
+    fn measure(&mut self, part: Part) -> f64 {
+        let tokens: Vec<String> = (0..GOOD)
+            .flat_map(|number| self.turn(part, number))
+            .collect();
+        let before = self.running.clock.read();
+        let end = End {
+            after: LONGEST,
+            requests: tokens.len(),
         };
-        let good = (good, 200, &good_request as &(dyn Fn(u64) -> Vec<u8> + Sync));
-        let bad = (bad, 401, &bad_request as &(dyn Fn(u64) -> Vec<u8> + Sync));
-        let sent: Vec<_> = [good, bad]
+        let answers = self
+            .running
+            .driver
+            .saturate(&mut Requests::new(PATH, &tokens), end)
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.running.envoy.log_end()));
+        thread::sleep(SETTLE);
+        let used = self.running.clock.read().since(before);
+        let (good, bad) = match part {
+            Part::Good => (GOOD, 0),
+            Part::Flood => (0, FLOOD * GOOD),
+            Part::Both => (GOOD, FLOOD * GOOD),
+        };
+        let expected = [(200, good), (401, bad)]
             .into_iter()
-            .filter(|(total, ..)| *total > 0)
-            .collect();
-        let kinds: Vec<Kind<'_>> = sent
-            .iter()
-            .map(|(total, _, request)| Kind {
-                total: *total,
-                request: *request,
-            })
-            .collect();
-        let before = envoy.cpu_time();
-        let report = flood::run(envoy.addr(), CONNECTIONS, &kinds);
-        let taken = envoy.cpu_time() - before;
-        assert_eq!(report.failures, [""; 0]);
-        let expected: Vec<_> = sent
-            .iter()
-            .map(|(total, status, _)| BTreeMap::from([(*status, *total)]))
-            .collect();
-        assert_eq!(report.by_kind, expected, "good tokens pass and no others");
-        taken
+            .filter(|(_, count)| *count > 0);
+        assert!(
+            answers
+                .by_status
+                .into_iter()
+                .eq(expected.map(|(status, count)| (status, count as u64))),
+            "good tokens pass and no others"
+        );
+        used.worker.as_secs_f64() * 1e6
     }
+
+    /// The tokens that a part has in one turn: a good one, and those that were made up for it.
+    fn turn(&mut self, part: Part, number: usize) -> Vec<String> {
+        let pick = |from: &[String]| from[number % from.len()].clone();
+        let mut tokens = Vec::new();
+        if part != Part::Flood {
+            tokens.push(pick(&self.good));
+        }
+        if part != Part::Good {
+            for _ in 0..FLOOD {
+                self.made_up += 1;
+                tokens.push(match self.flood {
+                    Made::UnknownKid => self.forger.token(self.made_up),
+                    Made::Expired => pick(&self.expired),
+                });
+            }
+        }
+        tokens
+    }
+}
+
+/// Tokens that end in so many seconds.
+fn tokens(key: &Key, seconds: i64) -> Vec<String> {
+    let token = |number: usize| {
+        Token::new(ISSUER)
+            .audience(AUDIENCE)
+            .claim("jti", number.to_string())
+            .expires_in(seconds)
+            .sign(key, Algorithm::RS256)
+    };
+    (0..TOKENS).map(token).collect()
 }

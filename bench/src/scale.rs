@@ -18,6 +18,7 @@ use crate::{
     Options, charts,
     charts::Line,
     contenders::{Running, direct},
+    cpu::SETTLE,
     document::Document,
     driver::{End, Requests},
     machine::Run,
@@ -34,8 +35,6 @@ const REPEATED: usize = 16;
 const WARM_UP: usize = 500;
 /// How long the tokens are good for, in seconds.
 const VALIDITY: i64 = 86_400;
-/// How long Envoy is left alone before its processor time is read.
-const SETTLE: Duration = Duration::from_millis(5);
 /// How often an Envoy is started anew where the start is measured.
 const STARTS: usize = 3;
 
