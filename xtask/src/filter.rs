@@ -15,6 +15,10 @@ use crate::{
     workspace::{FILTER_PACKAGE, Workspace},
 };
 
+/// LLVM's loop strength reduction computes addresses that loads and stores of WebAssembly would have as an offset for nothing:
+/// without it the module is smaller, and a check of an RSA signature takes 8 % less.
+const WITHOUT_STRENGTH_REDUCTION: &str = "-Cllvm-args=-disable-lsr";
+
 /// The built module.
 pub(crate) struct FilterModule {
     pub(crate) path: PathBuf,
@@ -67,7 +71,8 @@ fn compile(
     console: Console,
 ) -> anyhow::Result<PathBuf> {
     let toolchain = Toolchain::ensure(choice, Target::Wasip1, console)?;
-    let rustflags = remapped_paths(workspace, console)?;
+    let mut rustflags = remapped_paths(workspace, console)?;
+    rustflags.push(WITHOUT_STRENGTH_REDUCTION.to_owned());
     let mut command = toolchain.cargo(workspace, "build", Target::Wasip1, &rustflags);
     command.args(["--package", FILTER_PACKAGE, "--profile", "filter"]);
     command.args(target);

@@ -20,8 +20,8 @@ use super::{bit_length, without_leading_zeros};
 /// The bits of a block.
 const BLOCK_BITS: usize = 8 * DIGIT_BITS as usize;
 
-/// After how many blocks of factors a sum is split. Each adds four times two products to it: 48 · 2 · `MAX_DIGIT`²,
-/// and what the split left, is below 2^31.
+/// After how many blocks of factors a sum is split; behind the last split there may be one more. Each adds four times
+/// two products to it: 52 · 2 · `MAX_DIGIT`², and what the split left, is below 2^31.
 const STEPS: usize = 12;
 
 /// The largest digit. What is split from a sum is at most 2^18, and that happens to each place at most 8 times for the
@@ -31,7 +31,7 @@ const STEPS: usize = 12;
 pub(super) const MAX_DIGIT: i32 = (1 << 12) + 264;
 
 const _: () = assert!(
-    STEPS as i64 * 4 * 2 * MAX_DIGIT as i64 * MAX_DIGIT as i64 + (1 << 14) < 1 << 31,
+    (STEPS as i64 + 1) * 4 * 2 * MAX_DIGIT as i64 * MAX_DIGIT as i64 + (1 << 14) < 1 << 31,
     "a sum fits 32 bits with its sign"
 );
 
@@ -470,23 +470,28 @@ impl Carries {
 }
 
 /// The sums for two neighbouring blocks: those of the products of each factor with the block of the same index, and
-/// with the one behind it.
+/// with the one behind it. Each block is read once, for the factor of its index and the one before.
 #[inline]
 #[cfg_attr(target_arch = "wasm32", target_feature(enable = "simd128"))]
 fn accumulate(shifts: &[Shifts], factors: &[Pairs]) -> (Sums, Sums) {
     let (mut lower, mut upper) = (Sums::ZERO, Sums::ZERO);
     let mut shifts = shifts.iter();
-    let Some(mut first) = shifts.next() else {
+    let (Some((first, factors)), Some(block)) = (factors.split_first(), shifts.next()) else {
         return (lower, upper);
     };
+    lower.add_products(block, first);
+    let mut before = *first;
     for chunk in factors.chunks(STEPS) {
         lower.split();
         upper.split();
-        for (factor, second) in chunk.iter().zip(shifts.by_ref()) {
-            lower.add_products(first, factor);
-            upper.add_products(second, factor);
-            first = second;
+        for (factor, block) in chunk.iter().zip(shifts.by_ref()) {
+            upper.add_products(block, &before);
+            lower.add_products(block, factor);
+            before = *factor;
         }
+    }
+    if let Some(block) = shifts.next() {
+        upper.add_products(block, &before);
     }
     (lower, upper)
 }
