@@ -318,6 +318,10 @@ impl RevocationList {
 
     /// The time of the entry for a value, or `None` when there is none.
     fn issued_before(&self, by: RevokedBy, value: &str) -> Option<u32> {
+        if self.is_empty() {
+            // As most lists are: then nothing is worth a digest.
+            return None;
+        }
         let wanted = digest(by, value);
         let records = self.records();
         let (mut low, mut high) = (0_usize, records.len());
