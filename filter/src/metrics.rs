@@ -17,83 +17,79 @@ const KEPT: [Content; 2] = [Content::Keys, Content::Revocations];
 /// Counters by what they count. One that the host refuses to define is not counted.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    allowed: Tally,
+    allowed: Counter,
     denied: Counters,
     would_deny: Counters,
     fetched: Counters,
     unchanged: Counters,
     stale: Counters,
-    fetch_failed: Vec<((Content, &'static str), u32)>,
-    cache_hit: Tally,
-    cache_miss: Option<u32>,
-    token_hit: Tally,
-    token_miss: Option<u32>,
+    fetch_failed: Vec<((Content, &'static str), Counter)>,
+    cache_hit: Counter,
+    cache_miss: Counter,
+    token_hit: Counter,
+    token_miss: Counter,
+    /// Whether the proxy has not been told of all that was counted.
+    has_untold: Cell<bool>,
+}
+
+/// A counter, and what the proxy has not been told of it: that happens many times for one call.
+#[derive(Debug, Default)]
+struct Counter {
+    id: Option<u32>,
+    untold: Cell<u32>,
+}
+
+impl Counter {
+    fn define(name: &str) -> Self {
+        Self {
+            id: host::define_counter(&format!("nexus.{name}")).ok(),
+            untold: Cell::default(),
+        }
+    }
+
+    fn tell(&self) {
+        if let (Some(id), many @ 1..) = (self.id, self.untold.take()) {
+            // A host that defined a counter counts; nothing depends on it.
+            let _ = host::increment(id, many);
+        }
+    }
 }
 
 /// Counters by the number of what they count.
 #[derive(Debug, Default)]
-struct Counters(Vec<Option<u32>>);
+struct Counters(Vec<Counter>);
 
 impl Counters {
-    fn set(&mut self, number: usize, counter: Option<u32>) {
-        if self.0.len() <= number {
-            self.0.resize(number.saturating_add(1), None);
+    /// Of the counters of these numbers, those between that are none of them are not defined.
+    fn define(names: impl Iterator<Item = (usize, String)>) -> Self {
+        let mut counters = Vec::new();
+        for (number, name) in names {
+            if counters.len() <= number {
+                counters.resize_with(number.saturating_add(1), Counter::default);
+            }
+            if let Some(place) = counters.get_mut(number) {
+                *place = Counter::define(&name);
+            }
         }
-        if let Some(place) = self.0.get_mut(number) {
-            *place = counter;
-        }
-    }
-
-    fn count(&self, number: usize) {
-        count(self.0.get(number).copied().flatten());
-    }
-}
-
-/// A counter of what happens with most requests: the proxy is told of many at once.
-#[derive(Debug, Default)]
-struct Tally {
-    counter: Option<u32>,
-    /// How many it has not been told of.
-    untold: Cell<u32>,
-}
-
-impl Tally {
-    fn count(&self) {
-        self.untold.set(self.untold.get().saturating_add(1));
-    }
-
-    fn tell(&self) {
-        if let (Some(id), many @ 1..) = (self.counter, self.untold.take()) {
-            add(id, many);
-        }
+        Self(counters)
     }
 }
 
 impl Metrics {
     /// Defines every counter, so that all of them are there from the start.
     pub(crate) fn define() -> Self {
-        let counter = |name: &str| host::define_counter(&format!("nexus.{name}")).ok();
-        let tally = |name: &str| Tally {
-            counter: counter(name),
-            untold: Cell::default(),
-        };
         let for_reasons = |kind: &str| {
-            let mut counters = Counters::default();
-            for reason in Reason::ALL {
-                let name = format!("{kind}.{}", reason.code());
-                counters.set(*reason as usize, counter(&name));
-            }
-            counters
+            let reasons = Reason::ALL.iter();
+            Counters::define(
+                reasons.map(|reason| (*reason as usize, format!("{kind}.{}", reason.code()))),
+            )
         };
         let of_contents = |contents: &[Content], name: fn(Content) -> String| {
-            let mut counters = Counters::default();
-            for content in contents {
-                counters.set(*content as usize, counter(&name(*content)));
-            }
-            counters
+            let contents = contents.iter();
+            Counters::define(contents.map(|content| (*content as usize, name(*content))))
         };
         Self {
-            allowed: tally("allowed"),
+            allowed: Counter::define("allowed"),
             denied: for_reasons("denied"),
             would_deny: for_reasons("would_deny"),
             fetched: of_contents(&Content::ALL, |content| {
@@ -106,94 +102,110 @@ impl Metrics {
             fetch_failed: Content::ALL
                 .into_iter()
                 .flat_map(|content| content.failures().iter().map(move |code| (content, *code)))
-                .filter_map(|(content, code)| {
-                    let id = counter(&format!("{}.{code}", content.counter()))?;
-                    Some(((content, code), id))
+                .map(|(content, code)| {
+                    let name = format!("{}.{code}", content.counter());
+                    ((content, code), Counter::define(&name))
                 })
                 .collect(),
-            cache_hit: tally("jwks_cache.hit"),
-            cache_miss: counter("jwks_cache.miss"),
-            token_hit: tally("jwt_cache.hit"),
-            token_miss: counter("jwt_cache.miss"),
+            cache_hit: Counter::define("jwks_cache.hit"),
+            cache_miss: Counter::define("jwks_cache.miss"),
+            token_hit: Counter::define("jwt_cache.hit"),
+            token_miss: Counter::define("jwt_cache.miss"),
+            has_untold: Cell::default(),
         }
     }
 
     /// Whether there is something that the proxy has not been told of.
     pub(crate) fn has_untold(&self) -> bool {
-        self.tallies().iter().any(|tally| tally.untold.get() > 0)
+        self.has_untold.get()
     }
 
     /// Tells the proxy.
     pub(crate) fn tell(&self) {
-        for tally in self.tallies() {
-            tally.tell();
+        if !self.has_untold.take() {
+            return;
+        }
+        let kinds = [
+            &self.denied,
+            &self.would_deny,
+            &self.fetched,
+            &self.unchanged,
+            &self.stale,
+        ];
+        let failed = self.fetch_failed.iter().map(|(_, counter)| counter);
+        [
+            &self.allowed,
+            &self.cache_hit,
+            &self.cache_miss,
+            &self.token_hit,
+            &self.token_miss,
+        ]
+        .into_iter()
+        .chain(kinds.into_iter().flat_map(|counters| &counters.0))
+        .chain(failed)
+        .for_each(Counter::tell);
+    }
+
+    fn count(&self, counter: Option<&Counter>) {
+        if let Some(Counter { untold, .. }) = counter {
+            untold.set(untold.get().saturating_add(1));
+            self.has_untold.set(true);
         }
     }
 
-    const fn tallies(&self) -> [&Tally; 3] {
-        [&self.allowed, &self.cache_hit, &self.token_hit]
+    fn count_one(&self, counters: &Counters, number: usize) {
+        self.count(counters.0.get(number));
     }
 
     pub(crate) fn count_allowed(&self) {
-        self.allowed.count();
+        self.count(Some(&self.allowed));
     }
 
     pub(crate) fn count_denied(&self, reason: Reason) {
-        self.denied.count(reason as usize);
+        self.count_one(&self.denied, reason as usize);
     }
 
     /// A rule that only reports would have denied.
     pub(crate) fn count_would_deny(&self, reason: Reason) {
-        self.would_deny.count(reason as usize);
+        self.count_one(&self.would_deny, reason as usize);
     }
 
     pub(crate) fn count_fetched(&self, content: Content) {
-        self.fetched.count(content as usize);
+        self.count_one(&self.fetched, content as usize);
     }
 
     /// A source said that it has not changed.
     pub(crate) fn count_unchanged(&self, content: Content) {
-        self.unchanged.count(content as usize);
+        self.count_one(&self.unchanged, content as usize);
     }
 
     /// Something stale came into use because its source fails.
     pub(crate) fn count_stale(&self, content: Content) {
-        self.stale.count(content as usize);
+        self.count_one(&self.stale, content as usize);
     }
 
     pub(crate) fn count_fetch_failed(&self, content: Content, failure: &FetchFailure) {
         let wanted = (content, failure.code());
         let mut counters = self.fetch_failed.iter();
         let counter = counters.find(|(counted, _)| *counted == wanted);
-        count(counter.map(|(_, id)| *id));
+        self.count(counter.map(|(_, counter)| counter));
     }
 
     /// A request was judged with keys that were there already.
     pub(crate) fn count_cache_hit(&self) {
-        self.cache_hit.count();
-    }
-
-    /// The tokens of a request were remembered, or one of them was not.
-    pub(crate) fn count_token(&self, is_hit: bool) {
-        match is_hit {
-            true => self.token_hit.count(),
-            false => count(self.token_miss),
-        }
+        self.count(Some(&self.cache_hit));
     }
 
     /// A request has to wait for keys.
     pub(crate) fn count_cache_miss(&self) {
-        count(self.cache_miss);
+        self.count(Some(&self.cache_miss));
     }
-}
 
-fn count(counter: Option<u32>) {
-    if let Some(id) = counter {
-        add(id, 1);
+    /// The tokens of a request were remembered, or one of them was not.
+    pub(crate) fn count_token(&self, is_hit: bool) {
+        self.count(Some(match is_hit {
+            true => &self.token_hit,
+            false => &self.token_miss,
+        }));
     }
-}
-
-fn add(id: u32, many: u32) {
-    // A host that defined a counter counts; nothing depends on it.
-    let _ = host::increment(id, many);
 }

@@ -1,7 +1,7 @@
 //! Envoy as the other tests use it, with Envoy's own filters only: a failure here is one of the
 //! harness, not of Nexus.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use nexus_tests::{
     envoy::{self, Config, Envoy, StartError},
@@ -43,7 +43,6 @@ fn envoy_passes_requests_on_and_tells_about_itself() {
         assert!(envoy.config_dump().to_string().contains("\"upstream\""));
         assert!(envoy.memory().allocated > 1 << 20);
         assert!(envoy.resident_bytes() > 10 << 20);
-        assert!(envoy.cpu_time() > Duration::from_millis(10));
         assert!(envoy.log().contains("starting main dispatch loop"));
         assert!(envoy.is_alive());
         let (status, _) = envoy.shut_down();

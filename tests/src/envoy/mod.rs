@@ -10,7 +10,7 @@ use std::{fmt, path::PathBuf};
 pub use self::{
     admin::{Memory, Stats},
     config::{Config, HotRestart, Launch},
-    process::{AccessLogEntry, Envoy, StartError},
+    process::{AccessLogEntry, DENIED, Envoy, StartError},
 };
 use crate::artifacts;
 

@@ -27,6 +27,9 @@ use crate::{client::Client, eventually, http::Response};
 /// How many lines of the log a failure shows.
 const TAIL: usize = 60;
 
+/// What stands before the code in the counters of denials.
+pub const DENIED: &str = "wasmcustom.nexus.denied.";
+
 /// A running Envoy; dropping it kills the process.
 #[derive(Debug)]
 pub struct Envoy {
@@ -264,11 +267,24 @@ impl Envoy {
     /// # Panics
     /// When it has told of another number.
     pub fn assert_allowed(&self, requests: u64) {
-        const ALLOWED: &str = "wasmcustom.nexus.allowed";
-        let stats = self.wait_for_stats(ALLOWED, Duration::from_secs(5), |stats| {
-            stats.value(ALLOWED) >= requests
+        self.assert_told("wasmcustom.nexus.allowed", requests);
+    }
+
+    /// The same for requests that were refused; gives the statistics, which tell why.
+    ///
+    /// # Panics
+    /// When it has told of another number.
+    pub fn assert_denied(&self, requests: u64) -> Stats {
+        self.assert_told(DENIED, requests)
+    }
+
+    /// Waits until the counters whose names begin like that are so many together.
+    fn assert_told(&self, counters: &str, requests: u64) -> Stats {
+        let stats = self.wait_for_stats(counters, Duration::from_secs(5), |stats| {
+            stats.sum(counters) >= requests
         });
-        assert_eq!(stats.value(ALLOWED), requests);
+        assert_eq!(stats.sum(counters), requests);
+        stats
     }
 
     /// `/config_dump`.
@@ -290,22 +306,6 @@ impl Envoy {
             .and_then(|value| value.trim().strip_suffix(" kB")?.trim().parse().ok())
             .expect("a process that runs has a resident size");
         kibibytes * 1024
-    }
-
-    /// The processor time that the process has used, user and system.
-    pub fn cpu_time(&self) -> Duration {
-        let stat = self.process.proc_file("stat");
-        // The name in parentheses may hold anything; utime and stime are fields 14 and 15, and
-        // the first after the name is field 3.
-        let fields = stat.rsplit(')').next().unwrap_or_default();
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse::<u64>().expect("a number of ticks"))
-            .sum();
-        Duration::from_secs(ticks)
-            / u32::try_from(rustix::param::clock_ticks_per_second()).expect("ticks per second fit")
     }
 
     /// Everything that Envoy has logged.

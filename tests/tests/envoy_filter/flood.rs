@@ -19,7 +19,9 @@ use nexus_tests::{
 };
 use serde_json::json;
 
-use crate::scene::{DENIED, Health, ISSUER, assert_passes, fetches, key, token, with_policy};
+use crate::scene::{Health, ISSUER, assert_passes, fetches, key, token, with_policy};
+
+const KEY_NOT_FOUND: &str = "wasmcustom.nexus.denied.key_not_found";
 
 /// How many made-up tokens are sent to each Envoy, if the variable [`VARIABLE`] does not say.
 const FORGED: u64 = 20_000;
@@ -90,8 +92,8 @@ fn made_up_tokens_that_wait_together_are_all_refused() {
                 .unwrap_or_else(|error| panic!("request {number} is not answered: {error}"));
             assert_eq!(&answer, b"HTTP/1.1 401", "request {number}");
         }
-        let stats = envoy.stats();
-        assert_eq!(stats.value(&format!("{DENIED}key_not_found")), TOGETHER);
+        let for_kid = envoy.assert_denied(TOGETHER).value(KEY_NOT_FOUND);
+        assert_eq!(for_kid, TOGETHER);
         let good = Request::get("/").bearer(good);
         assert_passes(&mut envoy.client(), &good, "behind all of it");
         health.assert_unharmed(&mut envoy);
@@ -168,10 +170,9 @@ fn a_flood_of_random_kids_costs_the_fetches_of_its_bucket_and_keeps_nobody_out()
             "{asked} fetches, at most {most} for the flood"
         );
         assert!(sizes[4] <= sizes[0] + TOLERATED, "{sizes:?}");
-        let stats = envoy.stats();
-        let refused = stats.value(&format!("{DENIED}key_not_found"));
-        assert_eq!(refused, forged / 5 * 5, "all of them for their `kid`");
-        assert_eq!(stats.sum(DENIED), refused);
+        let refused = forged / 5 * 5;
+        let for_kid = envoy.assert_denied(refused).value(KEY_NOT_FOUND);
+        assert_eq!(for_kid, refused, "all of them for their `kid`");
         health.assert_unharmed(&mut envoy);
     });
 }

@@ -20,9 +20,6 @@ use serde_json::{Value, json};
 /// The issuer that the policies here trust.
 pub(crate) const ISSUER: &str = "https://idp.example.com";
 
-/// What stands before the code in the counters of denials.
-pub(crate) const DENIED: &str = "wasmcustom.nexus.denied.";
-
 /// What a client hears of a denial.
 pub(crate) struct Answer {
     /// The stable code, in the counter and in the response-code details.
