@@ -8,6 +8,7 @@ mod browser;
 mod challenge;
 mod template;
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -28,24 +29,33 @@ const PROBLEM_JSON: &str = "application/problem+json";
 /// out of redirects whether or not a policy takes tokens from there.
 const STANDARD_TOKEN_PARAMETER: &str = "access_token";
 
+/// What no policy shapes.
+static NO_REPLIES: Replies = Replies {
+    format: ReplyFormat::Text,
+    realm: None,
+    resource_metadata: None,
+    by_status: Vec::new(),
+    redirect: None,
+};
+
 /// A reply, ready to be sent.
 ///
 /// A reply to `HEAD` has the body that one to `GET` has; proxies send its headers and leave it out
 /// (RFC 9110 §9.3.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct Reply<'r> {
     /// The HTTP status.
     pub status: u16,
     /// Names in lower case, and values without control characters. A name may stand more than once. Without
     /// `content-type`, a body is plain text.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(&'r str, Cow<'r, str>)>,
     /// The body; empty for none.
-    pub body: String,
+    pub body: Cow<'r, str>,
     /// For the proxy's access log: Envoy's response code details.
     pub details: String,
 }
 
-impl Reply {
+impl Reply<'static> {
     /// The reply that no policy has a say in: there is none, or the proxy did not do what was asked.
     pub fn without_policy(reason: Reason) -> Self {
         let refusal = Refusal {
@@ -54,7 +64,7 @@ impl Reply {
             challenges: ChallengeHeader::of(reason).into_iter().collect(),
             token_parameters: &[],
         };
-        reply(&Replies::default(), &refusal, &Request::new(&[]))
+        reply(&NO_REPLIES, &refusal, &Request::new(&[]))
     }
 }
 
@@ -72,13 +82,17 @@ pub(crate) struct Refusal<'r> {
 }
 
 /// The reply to `request`.
-pub(crate) fn reply(replies: &Replies, refusal: &Refusal<'_>, request: &Request<'_>) -> Reply {
+pub(crate) fn reply<'r>(
+    replies: &'r Replies,
+    refusal: &Refusal<'_>,
+    request: &Request<'_>,
+) -> Reply<'r> {
     let row = refusal.reason.row();
     let mut reply = Reply {
         status: row.status,
         headers: Vec::new(),
-        body: String::new(),
-        details: format!("nexus_denied{{{}}}", row.code),
+        body: Cow::Borrowed(""),
+        details: ["nexus_denied{", row.code, "}"].concat(),
     };
     if let Some(redirect) = &replies.redirect {
         if refusal.reason.is_cured_by_login() {
@@ -93,16 +107,16 @@ pub(crate) fn reply(replies: &Replies, refusal: &Refusal<'_>, request: &Request<
     reply.challenge(replies, refusal);
     // The body of a reply to gRPC becomes `grpc-message`, which is plain text.
     if is_grpc(request) {
-        reply.body = row.body.to_string();
+        reply.body = row.body.into();
         return reply;
     }
     reply.fill(replies, refusal, row);
     reply
 }
 
-impl Reply {
-    fn push_header(&mut self, name: &str, value: impl Into<String>) {
-        self.headers.push((name.to_string(), value.into()));
+impl<'r> Reply<'r> {
+    fn push_header(&mut self, name: &'r str, value: impl Into<Cow<'r, str>>) {
+        self.headers.push((name, value.into()));
     }
 
     fn redirect(&mut self, redirect: &Redirect, refusal: &Refusal<'_>, request: &Request<'_>) {
@@ -122,7 +136,7 @@ impl Reply {
     }
 
     /// `WWW-Authenticate` (RFC 6750 §3), except for the form without any text.
-    fn challenge(&mut self, replies: &Replies, refusal: &Refusal<'_>) {
+    fn challenge(&mut self, replies: &'r Replies, refusal: &Refusal<'_>) {
         if replies.format == ReplyFormat::Empty {
             return;
         }
@@ -137,7 +151,7 @@ impl Reply {
     }
 
     /// The body and the headers of the policy.
-    fn fill(&mut self, replies: &Replies, refusal: &Refusal<'_>, row: Row) {
+    fn fill(&mut self, replies: &'r Replies, refusal: &Refusal<'_>, row: Row) {
         let own = replies
             .by_status
             .iter()
@@ -145,15 +159,15 @@ impl Reply {
         match own.and_then(|own| own.body.as_ref().zip(own.content_type.as_deref())) {
             Some((body, content_type)) => {
                 let escape = Escape::for_content_type(content_type);
-                self.body = body.render(&values(refusal, ""), escape);
+                self.body = body.render(&values(refusal, ""), escape).into();
                 if !self.body.is_empty() {
                     self.push_header("content-type", content_type);
                 }
             }
             None => match replies.format {
-                ReplyFormat::Text => self.body = row.body.to_string(),
+                ReplyFormat::Text => self.body = row.body.into(),
                 ReplyFormat::Problem => {
-                    self.body = problem(row);
+                    self.body = problem(row).into();
                     self.push_header("content-type", PROBLEM_JSON);
                 }
                 ReplyFormat::Empty => {}
@@ -169,6 +183,7 @@ impl Reply {
                 {
                     // The one of the redirect: proxies join lists in different ways.
                     Some((_, list)) => {
+                        let list = list.to_mut();
                         list.push_str(", ");
                         list.push_str(&value);
                     }

@@ -319,7 +319,7 @@ pub(crate) fn continue_request() -> Result<(), HostError> {
 pub(crate) fn send_local_response(
     status: u16,
     details: &str,
-    headers: &[(&str, &str)],
+    headers: &[(&str, impl AsRef<str>)],
     body: &str,
 ) -> Result<(), HostError> {
     let headers = serialize(headers)?;
@@ -489,7 +489,7 @@ pub(crate) fn http_call(
     timeout: Duration,
 ) -> Result<u32, HostError> {
     let headers = serialize(headers)?;
-    let trailers = serialize(&[])?;
+    let trailers = serialize::<&str>(&[])?;
     let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
     let mut token = 0;
     // SAFETY: pointers and lengths are of a live string and of live vectors, the body is empty, and the last
@@ -512,22 +512,28 @@ pub(crate) fn http_call(
 }
 
 /// Pairs in the ABI's form: their number, the lengths of all, then all names and values, each with a NUL.
-fn serialize(pairs: &[(&str, &str)]) -> Result<Vec<u8>, HostError> {
+fn serialize<V: AsRef<str>>(pairs: &[(&str, V)]) -> Result<Vec<u8>, HostError> {
     let length = |text: &str| {
         u32::try_from(text.len())
             .map(u32::to_le_bytes)
             .map_err(|_| INTERNAL_FAILURE)
     };
+    let texts = || {
+        pairs
+            .iter()
+            .flat_map(|(name, value)| [*name, value.as_ref()])
+    };
+    let size = texts().fold(4_usize, |size, text| {
+        size.saturating_add(text.len()).saturating_add(5)
+    });
+    let mut bytes = Vec::with_capacity(size);
     let count = u32::try_from(pairs.len()).map_err(|_| INTERNAL_FAILURE)?;
-    let mut bytes = Vec::from(count.to_le_bytes());
-    for (name, value) in pairs {
-        bytes.extend(length(name)?);
-        bytes.extend(length(value)?);
+    bytes.extend_from_slice(&count.to_le_bytes());
+    for text in texts() {
+        bytes.extend_from_slice(&length(text)?);
     }
-    for (name, value) in pairs {
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.push(0);
-        bytes.extend_from_slice(value.as_bytes());
+    for text in texts() {
+        bytes.extend_from_slice(text.as_bytes());
         bytes.push(0);
     }
     Ok(bytes)

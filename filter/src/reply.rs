@@ -36,10 +36,10 @@ pub(crate) fn unreadable() -> Decision {
 
 /// Edits the headers of the effective context's request, which is `request` where that is known, or answers it with
 /// what `reply` makes. A request whose headers cannot be edited does not go on.
-pub(crate) fn apply(
+pub(crate) fn apply<'e>(
     decision: &Decision,
     request: Option<&Request<'_>>,
-    reply: impl FnOnce() -> Reply,
+    reply: impl FnOnce() -> Reply<'e>,
 ) -> Progress {
     match &decision.outcome {
         Outcome::Allow(edits) if edit(edits, request).is_ok() => Progress::Passed,
@@ -68,14 +68,9 @@ fn edit(edits: &HeaderEdits, request: Option<&Request<'_>>) -> Result<(), HostEr
 }
 
 /// Answers the request of the effective context.
-fn send(reply: &Reply) -> Progress {
-    let headers: Vec<(&str, &str)> = reply
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+fn send(reply: &Reply<'_>) -> Progress {
     if let Err(HostError(status)) =
-        host::send_local_response(reply.status, &reply.details, &headers, &reply.body)
+        host::send_local_response(reply.status, &reply.details, &reply.headers, &reply.body)
     {
         // The stream stays paused: it is not let through.
         host::log(

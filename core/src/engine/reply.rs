@@ -17,7 +17,7 @@ impl Engine {
     ///
     /// `request` is the one that was decided, for the redirect of browsers. A decision that lets a request pass
     /// gives the reply for a proxy that could not carry it out: a request is answered or passes, never neither.
-    pub fn reply(&self, decision: &Decision, request: &Request<'_>) -> Reply {
+    pub fn reply(&self, decision: &Decision, request: &Request<'_>) -> Reply<'_> {
         let reason = match &decision.outcome {
             Outcome::Deny(denial) => denial.reason(),
             Outcome::Allow(_) => Reason::Internal,

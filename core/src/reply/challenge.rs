@@ -96,7 +96,9 @@ impl Parameters<'_, '_> {
         }
         let separator = if self.is_first { " " } else { ", " };
         self.is_first = false;
-        write!(self.out, "{separator}{name}=\"")?;
+        for text in [separator, name, "=\""] {
+            self.out.write_str(text)?;
+        }
         for (index, word) in words.enumerate() {
             if index > 0 {
                 self.out.write_char(' ')?;
@@ -110,14 +112,18 @@ impl Parameters<'_, '_> {
 /// The inside of a quoted string (RFC 9110 §5.6.4). What may not stand in one, a control character or
 /// anything beyond ASCII, is left out.
 fn write_quoted(out: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    for character in text.chars() {
-        match character {
+    // Of each piece only the last character may be another one than stands for itself.
+    for piece in text.split_inclusive(|it| !matches!(it, ' '..='~') || matches!(it, '"' | '\\')) {
+        let last = piece.chars().next_back().unwrap_or(' ');
+        let plain = piece.strip_suffix(last).unwrap_or(piece);
+        match last {
             '"' | '\\' => {
+                out.write_str(plain)?;
                 out.write_char('\\')?;
-                out.write_char(character)?;
+                out.write_char(last)?;
             }
-            ' '..='~' => out.write_char(character)?,
-            _ => {}
+            ' '..='~' => out.write_str(piece)?,
+            _ => out.write_str(plain)?,
         }
     }
     Ok(())

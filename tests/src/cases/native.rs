@@ -154,7 +154,7 @@ impl<'s> Bed<'s> {
         let reply = self.engine.reply(decision, &request);
         let body = match request.single(":method") {
             Some(b"HEAD") => Vec::new(),
-            _ => reply.body.into_bytes(),
+            _ => reply.body.into_owned().into_bytes(),
         };
         let headers = reply
             .headers
