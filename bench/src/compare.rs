@@ -1,6 +1,6 @@
 //! The comparison: every contender with every kind of request, in short rounds by turns.
 
-use std::{fs, thread, time::Duration};
+use std::{fs, thread};
 
 use nexus_tests::envoy;
 use serde_json::Value;
