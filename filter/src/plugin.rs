@@ -82,6 +82,7 @@ pub(crate) struct Plugin {
 impl Plugin {
     /// Reads the configuration of the root context. Fetching starts with the first tick: while a proxy
     /// configures its filters its clusters may not be there yet.
+    #[inline(never)]
     pub(crate) fn configure(root: u32, size: usize) -> Result<Self, ConfigureError> {
         let json = host::buffer(Buffer::PluginConfiguration, size).map_err(ConfigureError::Host)?;
         if json.is_empty() {
@@ -270,10 +271,12 @@ impl Plugin {
         while let Some(event) = self.engine.poll_event() {
             self.tell(&event);
         }
+        self.metrics.tell();
         self.schedule(now);
     }
 
     /// Lets a request that waited go on, or answers it. One whose stream is gone is skipped.
+    #[inline(never)]
     fn resume(&self, streams: &mut Streams, id: RequestId, decision: &Decision) {
         if !streams.has(id) || host::set_effective_context(id.0).is_err() {
             return;
@@ -303,6 +306,7 @@ impl Plugin {
     }
 
     /// Counts a decision, and explains it to those who listen.
+    #[inline(never)]
     fn report(&self, decision: &Decision) {
         if decision.cached_keys {
             self.metrics.count_cache_hit();
@@ -327,6 +331,7 @@ impl Plugin {
         }
     }
 
+    #[inline(never)]
     fn tell(&self, event: &Event) {
         match event {
             Event::KeysFetched { .. } => self.metrics.count_fetched(Content::Keys),

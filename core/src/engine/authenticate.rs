@@ -127,6 +127,7 @@ impl Bench<'_> {
 
     /// Remembers what came of a token, where the same would come of it whoever sent it: everybody who was asked accepted
     /// it, and nobody asks how it is bound to its sender.
+    #[inline(never)]
     fn remember(
         &mut self,
         fingerprint: Fingerprint,
@@ -175,6 +176,7 @@ impl Bench<'_> {
     }
 
     /// Shows a token to the providers whose it may be: those with its issuer first, then those of any issuer.
+    #[inline(never)]
     fn examine_anew(
         &mut self,
         at: usize,
@@ -267,6 +269,7 @@ impl Bench<'_> {
         )
     }
 
+    #[inline(never)]
     fn judge(
         &mut self,
         part: &Use,
@@ -310,6 +313,7 @@ impl Bench<'_> {
 
     /// Checks the signature with the provider's keys, as far as they are known: those of a source that is there decide
     /// without the others. Gives the `kid` of the key that made it: that of the key where the token names none.
+    #[inline(never)]
     fn verify<'t>(
         &mut self,
         provider: &Provider,
@@ -390,6 +394,7 @@ impl Bench<'_> {
 
 impl Bench<'_> {
     /// Whether a token that is genuine is revoked. Where a list cannot be had nobody passes.
+    #[inline(never)]
     fn check_revocation(
         &mut self,
         provider: &Provider,

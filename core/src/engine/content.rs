@@ -131,6 +131,7 @@ impl Purpose {
     }
 
     /// Reads what another engine has fetched. It is checked as if this one had.
+    #[inline(never)]
     pub(super) fn load(&self, text: Vec<u8>) -> Result<Loaded, FetchFailure> {
         match self.content() {
             Content::Revocations => parse_revocations(Cow::Owned(text)),
@@ -308,6 +309,7 @@ impl Loaded {
     }
 
     /// What is told when it was fetched from there.
+    #[inline(never)]
     pub(super) fn event(&self, url: &str) -> Event {
         let url = label(url);
         match self {

@@ -483,6 +483,7 @@ impl Engine {
     }
 
     /// The next fetch to make, if one is due.
+    #[inline(never)]
     pub fn poll_fetch(&mut self, now: Timestamp) -> Option<Fetch> {
         if self.commons.is_register_due(now) {
             let topics: Vec<_> = self.sources.iter().map(source::Source::topic).collect();
@@ -651,6 +652,7 @@ impl Engine {
     }
 
     /// What becomes of a request whose tokens were weighed.
+    #[inline(never)]
     fn conclude(
         &self,
         request: &Request<'_>,
@@ -780,6 +782,7 @@ impl Decision {
 /// Uses up the proofs of the tokens that were accepted; refuses those whose proof was used before, and says whether
 /// there was none. It is the last thing that is asked about a request: a proof that is good and comes with
 /// something that is not has not been used.
+#[inline(never)]
 fn spend_proofs(
     memory: &mut dyn ReplayMemory,
     examinations: &mut [Examination],

@@ -73,6 +73,7 @@ impl Identity {
 /// # Errors
 /// Returns [`Denial::ClaimNotForwardable`] for a value that cannot be passed on as it is: it is never
 /// cut or altered, since the service would take it for the identity of somebody else.
+#[inline(never)]
 pub(super) fn identity(
     token: &UntrustedToken<'_>,
     claims: &Claims<'_>,

@@ -110,6 +110,7 @@ impl Possession {
 
     /// RFC 9449 §7.1 and §7.2: a bound token comes under the scheme `DPoP` and with a proof, and a token under
     /// that scheme is a bound one.
+    #[inline(never)]
     fn check_proof(
         &self,
         token: &Presented<'_>,

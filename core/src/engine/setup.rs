@@ -175,6 +175,7 @@ impl Config {
     }
 }
 
+#[inline(never)]
 pub(super) fn build(
     config: Config,
     environment: &dyn Fn(&str) -> Option<Vec<u8>>,
@@ -324,6 +325,7 @@ impl Sources {
     }
 }
 
+#[inline(never)]
 fn read_provider(
     mut provider: config::Provider,
     environment: &dyn Fn(&str) -> Option<Vec<u8>>,
@@ -363,6 +365,7 @@ fn read_provider(
     })
 }
 
+#[inline(never)]
 fn read_keys(
     provider: &config::Provider,
     keys: config::Keys,
@@ -417,6 +420,7 @@ fn read_keys(
 }
 
 /// The keys that are always there.
+#[inline(never)]
 fn read_fixed(
     provider: &config::Provider,
     keys: &FixedKeys,
@@ -602,6 +606,7 @@ pub(super) fn has_one_value_for_each_target(handling: &Handling) -> bool {
     })
 }
 
+#[inline(never)]
 fn read_app(
     app: config::App,
     handling: &[(Handling, Vec<String>)],

@@ -48,6 +48,7 @@ impl PublicKey {
     }
 
     /// Whether `signature` is the RSASSA-PKCS1-v1_5 signature of `message` (RFC 8017 §8.2.2).
+    #[inline(never)]
     pub fn verify_pkcs1v15(&self, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
         self.recover(signature).is_some_and(|encoded| {
             encoding::pkcs1v15(hash, message, encoded.len()).is_some_and(|right| right == encoded)
@@ -56,6 +57,7 @@ impl PublicKey {
 
     /// Whether `signature` is an RSASSA-PSS signature of `message` (RFC 8017 §8.1.2) with the parameters of
     /// RFC 7518 §3.5: MGF1 of the same hash, and a salt of the hash's length.
+    #[inline(never)]
     pub fn verify_pss(&self, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
         self.recover(signature)
             .is_some_and(|encoded| encoding::is_pss(hash, message, &encoded, self.modulus.bits()))

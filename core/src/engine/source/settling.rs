@@ -70,6 +70,7 @@ impl Source {
     }
 
     /// What is here is what the source has.
+    #[inline(never)]
     fn renew(
         &mut self,
         freshness: Freshness,
@@ -96,6 +97,7 @@ impl Source {
     }
 
     /// Keeps what a round brought, and hands it to the other engines.
+    #[inline(never)]
     fn take(
         &mut self,
         brought: Brought,
@@ -196,6 +198,7 @@ impl Source {
     }
 
     /// Takes note of a round that failed, where no other engine has fetched meanwhile.
+    #[inline(never)]
     fn fail(
         &mut self,
         failed: Failed,

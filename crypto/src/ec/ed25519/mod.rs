@@ -80,6 +80,7 @@ impl PublicKey {
 
     /// Whether `signature` is the one of `message`: R in its only encoding and S reduced (§5.1.7), where R has no small
     /// order and is S · B - h · A, not only a multiple of eight of that.
+    #[inline(never)]
     pub fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
         let is_valid = self.verify(message, signature).is_some();
         self.has_signed.set(self.has_signed.get() || is_valid);

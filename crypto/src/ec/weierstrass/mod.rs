@@ -61,6 +61,7 @@ impl PublicKey {
 
     /// Whether `signature` is one of `message`: r and s behind each other in full length (RFC 7518 §3.4), neither 0 nor
     /// beyond the order. A high s is valid.
+    #[inline(never)]
     pub fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
         let digest = self.curve.hash.of(&[message]);
         let is_valid = self.verify(&digest, signature).is_some();
