@@ -6,7 +6,7 @@ use nexus_tests::envoy;
 use serde_json::Value;
 
 use crate::{
-    Options, charts,
+    LATENCY_TIME, Options, ROUND_TIME, TOKENS_PER_ROUND, WARM_UP_TIME, charts,
     contenders::{CONTENDERS, Contender, PATH, Running},
     cpu::SETTLE,
     document::Document,
@@ -124,7 +124,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 fn measure(options: &Options, choice: &Choice, version: &envoy::Version) -> Results {
     let rounds = options.rounds();
     let distinct = |algorithm| match choice.loads().contains(&Scenario::Distinct(algorithm)) {
-        true => WARM_UP_TOKENS + rounds * options.tokens_per_round(),
+        true => WARM_UP_TOKENS + rounds * TOKENS_PER_ROUND,
         false => 0,
     };
     let pools: Vec<Pool> = ALGORITHMS
@@ -161,7 +161,7 @@ fn measure(options: &Options, choice: &Choice, version: &envoy::Version) -> Resu
     eprintln!("  warming up …");
     for traffic in &traffic {
         for lane in lanes.iter_mut().filter(|lane| lane.takes_part(traffic)) {
-            lane.warm_up(traffic, options);
+            lane.warm_up(traffic);
         }
     }
     for round in 0..rounds {
@@ -172,7 +172,7 @@ fn measure(options: &Options, choice: &Choice, version: &envoy::Version) -> Resu
             for turn in 0..count {
                 let lane = &mut lanes[(turn + round) % count];
                 if lane.takes_part(traffic) {
-                    let measured = lane.round(traffic, round, options);
+                    let measured = lane.round(traffic, round);
                     add(&mut loads, lane.contender, traffic.scenario, &measured);
                 }
             }
@@ -245,7 +245,7 @@ impl Lane {
         self.contender.checks_tokens() || traffic.scenario.is_for_all()
     }
 
-    fn warm_up(&mut self, traffic: &Traffic, options: &Options) {
+    fn warm_up(&mut self, traffic: &Traffic) {
         let (tokens, requests) = match traffic.scenario {
             Scenario::Distinct(_) => (&traffic.tokens[..WARM_UP_TOKENS], WARM_UP_TOKENS),
             _ => (&traffic.tokens[..], usize::MAX),
@@ -254,16 +254,16 @@ impl Lane {
             traffic.scenario,
             tokens,
             End {
-                after: options.round_time() / 2,
+                after: WARM_UP_TIME,
                 requests,
             },
         );
     }
 
-    fn round(&mut self, traffic: &Traffic, round: usize, options: &Options) -> Measured {
+    fn round(&mut self, traffic: &Traffic, round: usize) -> Measured {
         let (tokens, requests) = match traffic.scenario {
             Scenario::Distinct(_) => {
-                let count = options.tokens_per_round();
+                let count = TOKENS_PER_ROUND;
                 let first = WARM_UP_TOKENS + round * count;
                 (&traffic.tokens[first..first + count], count)
             }
@@ -274,7 +274,7 @@ impl Lane {
             traffic.scenario,
             tokens,
             End {
-                after: options.round_time(),
+                after: ROUND_TIME,
                 requests,
             },
         );
@@ -360,7 +360,7 @@ fn measure_latencies(
             let place = (turn + round) % count;
             let (lane, latency) = (&mut lanes[place], &mut latencies[place]);
             if let Some(percentiles) = &mut latency.percentiles {
-                let mut answers = lane.pace(traffic, rate, round, options);
+                let mut answers = lane.pace(traffic, rate, round);
                 answers.latencies.sort_unstable();
                 let micros = |part| percentile(&answers.latencies, part) as f64 / 1e3;
                 percentiles.p50.0.push(micros(0.5));
@@ -374,12 +374,12 @@ fn measure_latencies(
 }
 
 impl Lane {
-    fn pace(&mut self, traffic: &Traffic, rate: f64, round: usize, options: &Options) -> Answers {
+    fn pace(&mut self, traffic: &Traffic, rate: f64, round: usize) -> Answers {
         let mut requests = Requests::new(PATH, &traffic.tokens);
         let answers = self
             .running
             .driver
-            .pace(&mut requests, rate, options.latency_time(), round as u64)
+            .pace(&mut requests, rate, LATENCY_TIME, round as u64)
             .unwrap_or_else(|error| panic!("{}: {error}", self.contender.name));
         self.check(traffic.scenario, &answers);
         answers

@@ -38,7 +38,7 @@ const TOKENS: usize = 64;
 const GOOD: usize = 250;
 
 /// How many rounds there are for each of those that are asked for.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 7;
 
 /// How many made-up ones there are for each good one.
 const FLOOD: usize = 2;

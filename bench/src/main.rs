@@ -66,7 +66,7 @@ struct Options {
     #[arg(long)]
     quick: bool,
 
-    /// How many rounds there are [default: 21; with --quick 5]
+    /// How many rounds there are [default: 61; with --quick 9]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: Option<u32>,
 
@@ -85,7 +85,7 @@ struct Options {
 
 impl Options {
     fn rounds(&self) -> usize {
-        let rounds = self.rounds.unwrap_or(if self.quick { 5 } else { 21 });
+        let rounds = self.rounds.unwrap_or(if self.quick { 9 } else { 61 });
         usize::try_from(rounds).expect("at most 1000")
     }
 
@@ -97,23 +97,20 @@ impl Options {
             .map_err(|error| format!("cannot write `{}`: {error}", file.display()))?;
         Ok(file)
     }
-
-    /// How long a round of one contender with one kind of request takes: short, so that what disturbs one contender
-    /// meets the next one too, and many.
-    fn round_time(&self) -> Duration {
-        Duration::from_millis(if self.quick { 200 } else { 350 })
-    }
-
-    /// How long a round takes in which latencies are measured: enough requests for the rare ones among them.
-    fn latency_time(&self) -> Duration {
-        self.round_time() * 3
-    }
-
-    /// How many distinct tokens a contender is sent in a round at most.
-    fn tokens_per_round(&self) -> usize {
-        if self.quick { 600 } else { 1_400 }
-    }
 }
+
+/// How long a round of one contender with one kind of request takes: short, so that what disturbs one contender meets the
+/// next one too, and many.
+const ROUND_TIME: Duration = Duration::from_millis(100);
+
+/// How long a contender is warmed up with one kind of request.
+const WARM_UP_TIME: Duration = Duration::from_millis(200);
+
+/// How long a round takes in which latencies are measured: enough requests for the rare ones among them.
+const LATENCY_TIME: Duration = Duration::from_millis(500);
+
+/// How many distinct tokens a contender is sent in a round at most.
+const TOKENS_PER_ROUND: usize = 500;
 
 fn main() -> ExitCode {
     let Arguments { benchmark, options } = Arguments::parse();

@@ -15,7 +15,7 @@ use nexus_tests::{
 use serde_json::{Value, json};
 
 use crate::{
-    Options, charts,
+    Options, ROUND_TIME, TOKENS_PER_ROUND, WARM_UP_TIME, charts,
     charts::Line,
     contenders::{Running, direct},
     cpu::SETTLE,
@@ -278,7 +278,7 @@ struct Lane {
 }
 
 fn measure(axis: Axis, options: &Options, version: &envoy::Version) -> Vec<Point> {
-    let per_round = options.tokens_per_round() / 2;
+    let per_round = TOKENS_PER_ROUND / 2;
     let distinct = match axis {
         Axis::Tokens => 0,
         _ => WARM_UP + options.rounds() * per_round,
@@ -290,17 +290,17 @@ fn measure(axis: Axis, options: &Options, version: &envoy::Version) -> Vec<Point
         .map(|size| Lane::start(axis, size, distinct, version))
         .collect();
     for lane in &mut lanes {
-        lane.warm_up(options);
+        lane.warm_up();
     }
     for round in 0..options.rounds() {
         let count = lanes.len();
         for turn in 0..count {
             let lane = &mut lanes[(turn + round) % count];
-            let (repeated, _) = lane.drive(false, 0, options.round_time(), usize::MAX);
+            let (repeated, _) = lane.drive(false, 0, ROUND_TIME, usize::MAX);
             lane.point.repeated.0.push(repeated);
             if distinct > 0 {
                 let first = WARM_UP + round * per_round;
-                let (cold, _) = lane.drive(true, first, options.round_time(), per_round);
+                let (cold, _) = lane.drive(true, first, ROUND_TIME, per_round);
                 lane.point.distinct.0.push(cold);
             }
         }
@@ -345,12 +345,12 @@ impl Lane {
     }
 
     /// Every token once, so that a repeated one is one that was seen, and enough distinct ones.
-    fn warm_up(&mut self, options: &Options) {
+    fn warm_up(&mut self) {
         let all = self.case.repeated.len().max(WARM_UP);
         self.drive(false, 0, Duration::from_secs(600), all);
-        self.drive(false, 0, options.round_time() / 2, usize::MAX);
+        self.drive(false, 0, WARM_UP_TIME, usize::MAX);
         if !self.case.distinct.is_empty() {
-            self.drive(true, 0, options.round_time(), WARM_UP);
+            self.drive(true, 0, ROUND_TIME, WARM_UP);
         }
     }
 
