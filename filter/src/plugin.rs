@@ -137,10 +137,10 @@ impl Plugin {
     /// what became of it then is noted in the streams.
     pub(crate) fn handle_request(&mut self, id: RequestId) -> Progress {
         let (Ok(pairs), Ok(nanos)) = (host::pairs(Map::Request), host::now_nanos()) else {
-            return self.carry_out(&reply::unreadable(), None);
+            return self.refuse_unreadable();
         };
         let Ok(headers) = pairs.parse() else {
-            return self.carry_out(&reply::unreadable(), None);
+            return self.refuse_unreadable();
         };
         let now = self.handle_time(nanos);
         let mut request = Request::new(&headers);
@@ -160,6 +160,14 @@ impl Plugin {
         if has_news || self.alarm.is_wrong(now) {
             self.schedule(now);
         }
+        progress
+    }
+
+    /// Refuses a request that the host does not let the filter judge. Whether there will be another event is open then, so
+    /// that the host is told of it at once.
+    fn refuse_unreadable(&self) -> Progress {
+        let progress = self.carry_out(&reply::unreadable(), None);
+        self.metrics.tell();
         progress
     }
 
