@@ -1,6 +1,6 @@
 //! The comparison: every contender with every kind of request, in short rounds by turns.
 
-use std::{fs, thread};
+use std::fs;
 
 use nexus_tests::envoy;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     LATENCY_TIME, Options, ROUND_TIME, TOKENS_PER_ROUND, WARM_UP_TIME, charts,
     contenders::{CONTENDERS, Contender, PATH, Running},
-    cpu::SETTLE,
+    cpu::Used,
     document::Document,
     driver::{Answers, End, Requests},
     machine::Run,
@@ -269,8 +269,7 @@ impl Lane {
             }
             _ => (&traffic.tokens[..], usize::MAX),
         };
-        let before = self.running.clock.read();
-        let answers = self.drive(
+        let (answers, used) = self.drive(
             traffic.scenario,
             tokens,
             End {
@@ -278,7 +277,6 @@ impl Lane {
                 requests,
             },
         );
-        let used = self.running.clock.read().since(before);
         let count = answers.count() as f64;
         Measured {
             answers: answers.count(),
@@ -289,16 +287,10 @@ impl Lane {
         }
     }
 
-    fn drive(&mut self, scenario: Scenario, tokens: &[String], end: End) -> Answers {
-        let mut requests = Requests::new(PATH, tokens);
-        let answers = self
-            .running
-            .driver
-            .saturate(&mut requests, end)
-            .unwrap_or_else(|error| panic!("{}: {error}", self.contender.name));
+    fn drive(&mut self, scenario: Scenario, tokens: &[String], end: End) -> (Answers, Used) {
+        let (answers, used) = self.running.saturate(Requests::new(PATH, tokens), end);
         self.check(scenario, &answers);
-        thread::sleep(SETTLE);
-        answers
+        (answers, used)
     }
 
     /// A figure about wrong answers would be worth nothing.

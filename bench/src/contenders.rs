@@ -10,8 +10,8 @@ use nexus_tests::{
 use serde_json::{Value, json};
 
 use crate::{
-    cpu::Clock,
-    driver::Driver,
+    cpu::{Clock, Used},
+    driver::{Answers, Driver, End, Requests},
     tokens::{AUDIENCE, ISSUER},
 };
 
@@ -131,6 +131,19 @@ impl Running {
             driver: Driver::connect(envoy.addr()).expect("an Envoy that is ready accepts"),
             envoy,
         }
+    }
+
+    /// Sends requests as fast as they are answered; gives the answers, and what Envoy has used for them.
+    ///
+    /// # Panics
+    /// When a connection fails, or an answer is none.
+    pub(crate) fn saturate(&mut self, mut requests: Requests<'_>, end: End) -> (Answers, Used) {
+        let before = self.clock.read();
+        let answers = self
+            .driver
+            .saturate(&mut requests, end)
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.envoy.log_end()));
+        (answers, self.clock.read_settled().since(before))
     }
 }
 

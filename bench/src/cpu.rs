@@ -3,14 +3,15 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
 /// The name that Envoy gives its first worker.
 const WORKER: &str = "wrk:worker_0";
 
-/// How long Envoy is left alone before a [`Clock`] is read.
-pub(crate) const SETTLE: Duration = Duration::from_millis(5);
+/// How long Envoy is left alone before its processor time is read.
+const SETTLE: Duration = Duration::from_millis(5);
 
 /// Reads what a process and its first worker have used.
 #[derive(Debug)]
@@ -55,6 +56,15 @@ impl Clock {
             })
             .unwrap_or_else(|| panic!("no thread `{WORKER}` in `{}`", tasks.display()));
         Self { tasks, worker }
+    }
+
+    /// What was used until now, once Envoy has been left alone for a moment.
+    ///
+    /// # Panics
+    /// Like [`read`](Self::read).
+    pub(crate) fn read_settled(&self) -> Used {
+        thread::sleep(SETTLE);
+        self.read()
     }
 
     /// What was used until now. A thread that runs at this moment is counted until the last tick of the kernel, so

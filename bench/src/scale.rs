@@ -3,7 +3,7 @@
 //! One Envoy for each size, all of them driven by turns, so that a ratio between sizes is of the same run. The tokens are
 //! EdDSA's, whose check is short and always the filter's own: the growth is not lost in it.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use nexus_tests::{
     envoy::{self, Config},
@@ -18,7 +18,6 @@ use crate::{
     Options, ROUND_TIME, TOKENS_PER_ROUND, WARM_UP_TIME, charts,
     charts::Line,
     contenders::{Running, direct},
-    cpu::SETTLE,
     document::Document,
     driver::{End, Requests},
     machine::Run,
@@ -366,23 +365,14 @@ impl Lane {
             true => &self.case.distinct[first..first + requests],
             false => &self.case.repeated[..],
         };
-        let before = self.running.clock.read();
-        let answers = self
-            .running
-            .driver
-            .saturate(
-                &mut Requests::new(&self.case.path, tokens),
-                End { after, requests },
-            )
-            .unwrap_or_else(|error| panic!("{error}\n{}", self.running.envoy.log_end()));
+        let sent = Requests::new(&self.case.path, tokens);
+        let (answers, used) = self.running.saturate(sent, End { after, requests });
         assert!(
             answers.by_status.keys().all(|status| *status == 200),
             "{:?}\n{}",
             answers.by_status,
             self.running.envoy.log_end()
         );
-        thread::sleep(SETTLE);
-        let used = self.running.clock.read().since(before);
         let count = answers.count();
         (used.worker.as_secs_f64() * 1e6 / count as f64, count)
     }
@@ -393,8 +383,7 @@ fn start_once(version: &envoy::Version, config: &Config, path: &str) -> (Running
     let running = Running::start(version, config);
     let answer = running.envoy.client().send(&Request::get(path));
     assert_eq!(answer.status, 401, "{}", running.envoy.log_end());
-    thread::sleep(SETTLE);
-    let used = running.clock.read().worker;
+    let used = running.clock.read_settled().worker;
     (running, used)
 }
 
