@@ -24,6 +24,7 @@ pub use replies::{Redirect, Replies, ReplyFormat, ReplyHeader, StatusReply};
 use crate::claim_path::ClaimPath;
 use crate::issuer_pattern::IssuerPattern;
 use crate::jose::Algorithm;
+use crate::read::Document;
 use crate::request::{fold_header_name, folds_alike};
 use crate::revocation::RevokedBy;
 use crate::scalar::Scalar;
@@ -325,7 +326,7 @@ pub struct Keys {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FixedKeys {
     /// A JWK set inside the configuration (from inline keys, a file or PEM).
-    Jwks(serde_json::Value),
+    Jwks(Document),
     /// The environment variable that holds a shared secret, taken as its bytes are.
     SecretEnv(String),
     /// The environment variable that holds a public key in PEM.

@@ -27,7 +27,9 @@ use crate::config::{
 };
 use crate::header_names::HeaderNames;
 use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError, Sha256Digest};
+use crate::json::{self, Number, Value};
 use crate::matching::{Matcher, MatcherError};
+use crate::read::{ReadError, read};
 use crate::replay::LocalMemory;
 use crate::request::fold_header_name;
 use crate::revocation::{Entry, RevocationError, RevocationList};
@@ -39,11 +41,11 @@ use crate::time::Timestamp;
 #[non_exhaustive]
 pub enum SetupError {
     /// It is not JSON, or not of the form that this build reads.
-    Malformed(serde_json::Error),
+    Malformed(ReadError),
     /// It was compiled for another version of the filter.
     Version {
         /// The version of the configuration.
-        found: u32,
+        found: u64,
     },
     /// Something that `compile-policy` always writes is missing or of no use.
     Inconsistent {
@@ -153,24 +155,23 @@ impl Config {
     /// # Errors
     /// [`SetupError::Malformed`] or [`SetupError::Version`].
     pub fn parse(json: &[u8]) -> Result<Self, SetupError> {
-        /// The version alone, so that a configuration of another version is told as one.
-        #[derive(serde::Deserialize)]
-        struct Version {
-            nexus: u32,
-        }
-        // A large configuration is not read twice where it is good.
-        let config = serde_json::from_slice::<Self>(json);
-        let found = match &config {
-            Ok(config) => config.nexus,
-            Err(_) => {
-                serde_json::from_slice::<Version>(json)
-                    .map_err(SetupError::Malformed)?
-                    .nexus
-            }
-        };
-        match found {
-            FORMAT_VERSION => config.map_err(SetupError::Malformed),
-            found => Err(SetupError::Version { found }),
+        let value = json::parse(json).map_err(|error| SetupError::Malformed(error.into()))?;
+        match read(&value) {
+            Ok(Self { nexus, .. }) if nexus != FORMAT_VERSION => Err(SetupError::Version {
+                found: nexus.into(),
+            }),
+            Ok(config) => Ok(config),
+            // That of another version is told as one.
+            Err(error) => match value
+                .member("nexus")
+                .and_then(Value::as_number)
+                .and_then(Number::as_u64)
+            {
+                Some(found) if found != u64::from(FORMAT_VERSION) => {
+                    Err(SetupError::Version { found })
+                }
+                _ => Err(SetupError::Malformed(error)),
+            },
         }
     }
 }
@@ -184,7 +185,7 @@ pub(super) fn build(
 ) -> Result<Engine, SetupError> {
     if config.nexus != FORMAT_VERSION {
         return Err(SetupError::Version {
-            found: config.nexus,
+            found: config.nexus.into(),
         });
     }
     let token_parameters = super::reply::token_parameters(&config);
@@ -430,8 +431,7 @@ fn read_fixed(
     match keys {
         FixedKeys::Jwks(jwks) => {
             // What cannot be written cannot be read either.
-            let text = serde_json::to_vec(jwks).unwrap_or_default();
-            let keys = JwkSet::parse(&text, KeyOrigin::Local);
+            let keys = JwkSet::parse(jwks.as_str().as_bytes(), KeyOrigin::Local);
             let keys = keys.map_err(|error| SetupError::Keys {
                 provider: provider.name.clone(),
                 error,

@@ -12,6 +12,7 @@ use super::render::LineIndex;
 use crate::config::FixedKeys;
 use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError, RejectedKey};
 use crate::json::Span;
+use crate::read::Document;
 
 impl Compiler<'_> {
     /// The keys of `jwks`.
@@ -259,28 +260,8 @@ fn local(
     default_algorithms: Vec<Algorithm>,
     possible_algorithms: Vec<Algorithm>,
 ) -> Keys {
-    let keys = FixedKeys::Jwks(sorted(set));
+    let keys = FixedKeys::Jwks(Document::written(set.to_json()));
     fixed(keys, default_algorithms, possible_algorithms)
-}
-
-/// The set as JSON, its members in one order in every build.
-fn sorted(set: &JwkSet) -> serde_json::Value {
-    fn sort(value: serde_json::Value) -> serde_json::Value {
-        match value {
-            serde_json::Value::Object(members) => {
-                let mut members: Vec<_> = members.into_iter().collect();
-                members.sort_by(|(left, _), (right, _)| left.cmp(right));
-                members
-                    .into_iter()
-                    .map(|(name, value)| (name, sort(value)))
-                    .collect()
-            }
-            serde_json::Value::Array(elements) => elements.into_iter().map(sort).collect(),
-            other => other,
-        }
-    }
-    // INVARIANT: `to_json` writes JSON.
-    sort(serde_json::from_str(&set.to_json()).unwrap_or_default())
 }
 
 /// All algorithms that the keys of a set take part in, in the order of [`Algorithm::ALL`].

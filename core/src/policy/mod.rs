@@ -25,7 +25,6 @@ mod node;
 mod possession;
 mod preset;
 mod provider;
-mod read;
 mod redact;
 mod reference;
 mod render;
@@ -219,7 +218,7 @@ fn check_structure(node: &Node<'_, '_>, found: &mut Diagnostics) -> Option<Form>
 
 /// The types of a document whose structure was checked.
 fn typed<'n, T: Deserialize<'n>>(document: &'n Value<'_>, found: &mut Diagnostics) -> Option<T> {
-    match read::read(document) {
+    match crate::read::read(document) {
         Ok(policy) => Some(policy),
         Err(error) => {
             let message = format!("the policy passed its check, but not its reader: {error}");

@@ -405,7 +405,7 @@ mod tests {
     use crate::policy::check::Checker;
     use crate::policy::diagnostic::Diagnostics;
     use crate::policy::node::Node;
-    use crate::policy::read;
+    use crate::read::read;
 
     /// A name, or a tree of them.
     #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
@@ -452,7 +452,7 @@ mod tests {
         let mut found = Diagnostics::default();
         Checker::new(&definitions, &mut found).check(&Node::root(&value), "Tree");
         if found.errors.is_empty() {
-            let _: Tree = read::read(&value).unwrap();
+            let _: Tree = read(&value).unwrap();
         }
         found
             .errors

@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use super::freshness;
 use crate::discovery::MAX_JWKS_URI_BYTES;
 use crate::jose::Sha256Digest;
+use crate::json;
+use crate::read::read;
 use crate::shared::{ANY_NUMBER, NO_NUMBER, Process, StoreError};
 use crate::time::{Millis, Timestamp};
 
@@ -214,7 +216,7 @@ impl Record {
     }
 
     fn parse(value: &[u8]) -> Option<Self> {
-        let record: Self = serde_json::from_slice(value).ok()?;
+        let record: Self = read(&json::parse(value).ok()?).ok()?;
         let published = record.published.as_ref();
         let is_sane = record.bells.len() <= MAX_BELLS
             && published.is_none_or(Published::is_sane)
