@@ -293,6 +293,7 @@ impl<'de> MapAccess<'de> for Members<'de, '_> {
         seed.deserialize(Name(&first.name)).map(Some)
     }
 
+    #[inline(never)]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ReadError> {
         seed.deserialize(Reader(self.value))
     }

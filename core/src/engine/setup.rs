@@ -154,6 +154,7 @@ impl Config {
     ///
     /// # Errors
     /// [`SetupError::Malformed`] or [`SetupError::Version`].
+    #[inline(never)]
     pub fn parse(json: &[u8]) -> Result<Self, SetupError> {
         let value = json::parse(json).map_err(|error| SetupError::Malformed(error.into()))?;
         match read(&value) {
