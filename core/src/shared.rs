@@ -35,7 +35,7 @@ pub const NO_NUMBER: u32 = u32::MAX;
 pub const ANY_NUMBER: u32 = 0;
 
 /// A store of values that several engines share.
-pub trait SharedStore: fmt::Debug {
+pub trait SharedStore {
     /// The value of `key`; `None` when it has none.
     ///
     /// # Errors
@@ -58,6 +58,13 @@ pub trait Process: SharedStore {
     /// Rings at `bell` for the engine that has it: [`Engine::handle_news`](crate::engine::Engine::handle_news) is to
     /// be called there with `topic`. Nobody may be there any more, and news may get lost.
     fn ring(&mut self, bell: u32, topic: &[u8]);
+}
+
+// Not by each process for itself: the filter would have the code, and never a use for it.
+impl fmt::Debug for dyn Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Process")
+    }
 }
 
 #[cfg(test)]

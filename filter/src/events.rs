@@ -10,11 +10,14 @@
     reason = "functions that the host calls by their names, and memory that it fills"
 )]
 
-use std::alloc::{Layout, alloc};
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
-use std::ptr::null_mut;
+use alloc::alloc::{Layout, alloc};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use core::cell::RefCell;
+use core::hash::{BuildHasherDefault, Hasher};
+use core::ptr::null_mut;
+
+use hashbrown::HashMap;
 
 use nexus_core::engine::RequestId;
 
@@ -37,7 +40,6 @@ struct Stream {
 }
 
 /// The requests under way, by their contexts.
-#[derive(Default)]
 pub(crate) struct Streams(HashMap<u32, Stream, BuildHasherDefault<ContextHasher>>);
 
 impl Streams {
@@ -87,8 +89,7 @@ impl Hasher for ContextHasher {
     }
 }
 
-/// Every context of this VM.
-#[derive(Default)]
+/// Every context of a VM.
 struct Contexts {
     /// The configurations; one has no plugin before it was accepted.
     roots: BTreeMap<u32, Option<Plugin>>,
@@ -155,17 +156,24 @@ impl Contexts {
     }
 }
 
-thread_local! {
-    static CONTEXTS: RefCell<Contexts> = RefCell::default();
-}
+/// The contexts of this VM.
+struct Vm(RefCell<Contexts>);
+
+// SAFETY: a module for proxies has one thread; the target has no others.
+unsafe impl Sync for Vm {}
+
+static VM: Vm = Vm(RefCell::new(Contexts {
+    roots: BTreeMap::new(),
+    streams: Streams(HashMap::with_hasher(BuildHasherDefault::new())),
+}));
 
 /// Does something with the contexts. The host never calls into the module while it is at work, but for memory; if it did,
 /// the second call would get `otherwise`.
 fn with_contexts<T>(otherwise: T, event: impl FnOnce(&mut Contexts) -> T) -> T {
-    CONTEXTS.with(|contexts| match contexts.try_borrow_mut() {
+    match VM.0.try_borrow_mut() {
         Ok(mut contexts) => event(&mut contexts),
         Err(_) => otherwise,
-    })
+    }
 }
 
 #[cfg(target_os = "wasi")]

@@ -6,8 +6,10 @@
 
 #![expect(unsafe_code, reason = "the host's functions are foreign functions")]
 
-use std::ptr::{null, null_mut};
-use std::time::Duration;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ptr::{null, null_mut};
+use core::time::Duration;
 
 /// What the host said instead of `Ok`, as a number of the ABI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +179,8 @@ mod sys {
 
     #[link(wasm_import_module = "wasi_snapshot_preview1")]
     unsafe extern "C" {
+        pub(super) fn environ_sizes_get(count: *mut usize, size: *mut usize) -> i32;
+        pub(super) fn environ_get(entries: *mut *mut u8, data: *mut u8) -> i32;
         pub(super) fn random_get(data: *mut u8, size: usize) -> i32;
         pub(super) fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> i32;
     }
@@ -234,6 +238,27 @@ pub(crate) fn steady_millis() -> Option<u64> {
     // SAFETY: the pointer is to a live local.
     let errno = unsafe { sys::clock_time_get(MONOTONIC, 0, &mut nanos) };
     (errno == 0).then(|| nanos.wrapping_div(1_000_000))
+}
+
+/// A variable of the VM's environment.
+pub(crate) fn variable(name: &str) -> Option<Vec<u8>> {
+    let (mut count, mut size) = (0, 0);
+    // SAFETY: the pointers are to live locals.
+    let errno = unsafe { sys::environ_sizes_get(&mut count, &mut size) };
+    if errno != 0 {
+        return None;
+    }
+    let (mut entries, mut data) = (vec![null_mut(); count], vec![0; size]);
+    // SAFETY: there is room for as many entries and bytes as the host said.
+    let errno = unsafe { sys::environ_get(entries.as_mut_ptr(), data.as_mut_ptr()) };
+    if errno != 0 {
+        return None;
+    }
+    // `name=value`, each with a zero byte at its end.
+    data.split(|byte| *byte == 0).find_map(|entry| {
+        let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        Some(value.to_vec())
+    })
 }
 
 /// Asks for a tick of the root context every `millis` milliseconds; 0 for none.

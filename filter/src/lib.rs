@@ -4,6 +4,7 @@
 //! A trap costs the proxy the whole VM, so nothing here may panic: host calls go through
 //! [`host`], which returns results, and state is borrowed with `try_borrow_mut`. The host's calls come in by [`events`].
 
+#![no_std]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,9 +14,12 @@
     clippy::arithmetic_side_effects
 )]
 
+extern crate alloc;
+
 mod events;
 mod host;
 mod metrics;
+mod panic;
 mod plugin;
 mod pool;
 mod possession;

@@ -1,6 +1,9 @@
 //! The filter's counters. Envoy shows them as `wasmcustom.nexus.…`.
 
-use std::cell::Cell;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::Cell;
 
 use nexus_core::engine::{Content, FetchFailure};
 use nexus_core::reason::Reason;

@@ -1,9 +1,11 @@
 //! One configuration at work: the engine, the fetches under way, the counters.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::os::wasi::ffi::OsStringExt;
-use std::time::Duration;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec;
+use core::fmt;
+use core::time::Duration;
 
 use nexus_core::config::Config;
 use nexus_core::engine::{
@@ -94,7 +96,7 @@ impl Plugin {
         drop(json);
         let seed = host::random().unwrap_or_else(|| u128::from(nanos).to_be_bytes());
         let member = nexus_core::shared::member(u128::from_be_bytes(seed));
-        let engine = Engine::new(config, &environment, member, timestamp(nanos))
+        let engine = Engine::new(config, &host::variable, member, timestamp(nanos))
             .map_err(ConfigureError::Setup)?
             .with_replay_memory(process::replay_memory(seed))
             .with_process(Box::new(HostProcess::new(member)), member)
@@ -377,7 +379,7 @@ impl Plugin {
 
 fn status() -> Option<u16> {
     let value = host::first_value(Map::CallResponse, ":status").ok()?;
-    std::str::from_utf8(&value).ok()?.parse().ok()
+    core::str::from_utf8(&value).ok()?.parse().ok()
 }
 
 /// What the answer of a fetch says about how long it holds.
@@ -389,9 +391,4 @@ fn freshness(now: Timestamp) -> Freshness {
 
 fn timestamp(nanos: u64) -> Timestamp {
     Timestamp::from_millis(nanos.wrapping_div(1_000_000))
-}
-
-/// A variable of the VM's environment.
-fn environment(name: &str) -> Option<Vec<u8>> {
-    std::env::var_os(name).map(OsStringExt::into_vec)
 }

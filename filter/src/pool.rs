@@ -1,14 +1,16 @@
 //! Memory for what is small: a request takes and gives back a few dozen pieces, most of them below a hundred bytes.
 //!
 //! A piece that is given back waits in a list of its size for the next who wants one, which takes a few instructions where
-//! a general allocator takes a hundred. The lists are filled from the standard library's allocator, which also has all that
+//! a general allocator takes a hundred. The lists are filled from a general allocator, which also has all that
 //! is larger. What was small once stays small: the lists hold what was in use at the same time at most, size by size.
 
 #![expect(unsafe_code, reason = "an allocator hands out raw memory")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::ptr::null_mut;
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use core::ptr::null_mut;
+
+use dlmalloc::GlobalDlmalloc as System;
 
 /// The sizes are multiples of this, which is also the largest alignment of what is small.
 const STEP: usize = 16;
@@ -83,7 +85,7 @@ unsafe impl GlobalAlloc for Pool {
         // SAFETY: the caller promises that `size`, rounded up to the alignment, does not overflow.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         match (self.list(layout), self.list(wanted)) {
-            (Some(old), Some(new)) if std::ptr::eq(old, new) => memory,
+            (Some(old), Some(new)) if core::ptr::eq(old, new) => memory,
             // SAFETY: it came from `System` with this layout.
             (None, None) => unsafe { System.realloc(memory, layout, size) },
             _ => {

@@ -1,12 +1,14 @@
 //! What the host's workers share: its shared data, and its shared queues as bells.
 
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use nexus_core::replay::{ReplayMemory, SharedMemory};
 use nexus_core::shared::{Process, SharedStore, StoreError, Stored};
 
 use crate::host;
 
 /// The process, for the engine of one root context.
-#[derive(Debug)]
 pub(crate) struct HostProcess {
     /// The name of this engine's queue, which no other engine has.
     name: String,
@@ -14,7 +16,6 @@ pub(crate) struct HostProcess {
     bell: Bell,
 }
 
-#[derive(Debug)]
 enum Bell {
     Unregistered,
     Registered(u32),
@@ -66,7 +67,6 @@ pub(crate) fn replay_memory(seed: [u8; 16]) -> Box<dyn ReplayMemory> {
 }
 
 /// The shared data of the host.
-#[derive(Debug)]
 struct SharedData;
 
 impl SharedStore for SharedData {

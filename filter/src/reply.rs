@@ -1,5 +1,6 @@
 //! A decision becomes header edits or a reply.
 
+use alloc::format;
 use nexus_core::engine::{Decision, Denial, HeaderEdits, Outcome};
 use nexus_core::reason::Reason;
 use nexus_core::reply::Reply;

@@ -3,6 +3,7 @@
 //! What it takes and gives are protobuf messages (`envoy.source.extensions.common.wasm.VerifySignatureArguments` and
 //! `VerifySignatureResult`), small enough to be written and read by hand.
 
+use alloc::vec::Vec;
 use nexus_core::jose::{Hash, SignatureCheck, SignatureVerifier};
 
 use crate::host;
@@ -11,7 +12,7 @@ use crate::host;
 const FIELDS: [u8; 4] = [0x0a, 0x12, 0x1a, 0x22];
 
 /// The proxy's cryptography.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct ProxyVerifier {
     /// The arguments of the last call, to be written over.
     arguments: Vec<u8>,
