@@ -7,11 +7,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::de::value::SeqAccessDeserializer;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::json::{self, MAX_DEPTH};
+use crate::json::{self, MAX_DEPTH, Value};
+use crate::read::{Read, ReadError};
 
 /// The way to a claim: the name of a top-level claim, and then those of members, each inside of the one before.
 ///
@@ -104,27 +103,12 @@ enum Written {
     Names(Vec<String>),
 }
 
-// What stands there is not read into a buffer to find out which of the two it is.
-impl<'de> Deserialize<'de> for ClaimPath {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Path;
-        impl<'de> Visitor<'de> for Path {
-            type Value = ClaimPath;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a claim, or a list of names")
-            }
-
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<ClaimPath, E> {
-                Ok(ClaimPath::top(name))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<ClaimPath, A::Error> {
-                let names = Vec::deserialize(SeqAccessDeserializer::new(names))?;
-                ClaimPath::new(names).map_err(de::Error::custom)
-            }
+impl Read for ClaimPath {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        match value.as_str() {
+            Some(name) => Ok(Self::top(name)),
+            None => Self::new(Read::read(value)?).map_err(|error| ReadError::new(value, &error)),
         }
-        deserializer.deserialize_any(Path)
     }
 }
 
@@ -145,9 +129,10 @@ mod tests {
 
     use super::*;
     use crate::jose::Claims;
+    use crate::read::read_text;
 
     fn path(json: &str) -> ClaimPath {
-        serde_json::from_str(json).unwrap()
+        read_text(json).unwrap()
     }
 
     #[test]
@@ -166,7 +151,7 @@ mod tests {
         }
         assert_eq!(path(r#"["sub"]"#), ClaimPath::top("sub"));
         for json in ["[]", "7", "null", "{}", r#"["a",1]"#] {
-            assert!(serde_json::from_str::<ClaimPath>(json).is_err(), "{json}");
+            assert!(read_text::<ClaimPath>(json).is_err(), "{json}");
         }
         let names = |count| vec![String::from("a"); count];
         assert!(ClaimPath::new(names(MAX_STEPS)).is_ok());

@@ -5,6 +5,7 @@
 //! filter would have to refuse was refused when the policy was compiled. The format carries a
 //! version, and a filter refuses a version that it does not know.
 
+mod document;
 mod possession;
 mod replies;
 
@@ -13,10 +14,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+pub use document::Document;
 pub use possession::{Binding, DEFAULT_DPOP_MAX_AGE_SECS, Possession};
 
 pub use replies::{Redirect, Replies, ReplyFormat, ReplyHeader, StatusReply};
@@ -24,7 +24,8 @@ pub use replies::{Redirect, Replies, ReplyFormat, ReplyHeader, StatusReply};
 use crate::claim_path::ClaimPath;
 use crate::issuer_pattern::IssuerPattern;
 use crate::jose::Algorithm;
-use crate::read::Document;
+use crate::json::Value;
+use crate::read::{Members, Read, ReadError, Variant, read_object, read_variant, read_word};
 use crate::request::{fold_header_name, folds_alike};
 use crate::revocation::RevokedBy;
 use crate::scalar::Scalar;
@@ -33,8 +34,7 @@ use crate::scalar::Scalar;
 pub const FORMAT_VERSION: u32 = 3;
 
 /// A whole compiled policy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Config {
     /// [`FORMAT_VERSION`] of the compiler.
     pub nexus: u32,
@@ -45,22 +45,44 @@ pub struct Config {
     /// What happens to a request that no app matches.
     pub unmatched: Unmatched,
     /// How many tokens that were verified a worker remembers; 0: none.
-    #[serde(
-        default = "default_jwt_cache_size",
-        skip_serializing_if = "is_default_jwt_cache_size"
-    )]
+    #[serde(skip_serializing_if = "is_default_jwt_cache_size")]
     pub jwt_cache_size: u32,
     /// Who checks signatures.
-    #[serde(default, skip_serializing_if = "SignatureVerification::is_default")]
+    #[serde(skip_serializing_if = "SignatureVerification::is_default")]
     pub signature_verification: SignatureVerification,
     /// What clients hear of refusals, where the app does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub replies: Option<Replies>,
 }
 
+impl Read for Config {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        let known = [
+            "nexus",
+            "providers",
+            "apps",
+            "unmatched",
+            "jwt_cache_size",
+            "signature_verification",
+            "replies",
+        ];
+        let members = Members::of(value, &known)?;
+        Ok(Self {
+            nexus: members.required("nexus")?,
+            providers: members.required("providers")?,
+            apps: members.required("apps")?,
+            unmatched: members.required("unmatched")?,
+            jwt_cache_size: members.or("jwt_cache_size", DEFAULT_JWT_CACHE_SIZE)?,
+            signature_verification: members
+                .or("signature_verification", SignatureVerification::default())?,
+            replies: members.or("replies", None)?,
+        })
+    }
+}
+
 /// Who checks signatures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "policy", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "policy", derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SignatureVerification {
     /// The proxy, where it offers to and is faster, which is found out at start; else the module.
@@ -71,6 +93,8 @@ pub enum SignatureVerification {
     /// The module, always.
     Module,
 }
+
+read_word!(SignatureVerification { "auto" => Auto, "host" => Host, "module" => Module });
 
 impl SignatureVerification {
     #[expect(
@@ -88,10 +112,6 @@ pub const DEFAULT_JWT_CACHE_SIZE: u32 = 10_000;
 /// How many it remembers at most.
 pub const MAX_JWT_CACHE_SIZE: u32 = 100_000;
 
-const fn default_jwt_cache_size() -> u32 {
-    DEFAULT_JWT_CACHE_SIZE
-}
-
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde shows the field by reference"
@@ -101,8 +121,8 @@ const fn is_default_jwt_cache_size(size: &u32) -> bool {
 }
 
 /// What happens to a request that no app matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "policy", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "policy", derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Unmatched {
     /// It is answered 404.
@@ -112,36 +132,37 @@ pub enum Unmatched {
     Allow,
 }
 
+read_word!(Unmatched { "deny" => Deny, "allow" => Allow });
+
 /// An issuer of tokens and where its keys are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Provider {
     /// Its name in the policy, for logs and explanations.
     pub name: String,
     /// What `iss` has to be, byte for byte. `None` accepts tokens of any issuer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// Instead of `issuer`: `iss` has to be one of these. Not beside `issuer`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub issuers: Vec<String>,
     /// Instead of `issuer`: what `iss` has to look like. Not beside `issuer` or `issuers`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer_pattern: Option<IssuerPattern>,
     /// One of these has to match `sub`. Empty: `sub` is not checked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subjects: Vec<TextMatch>,
     /// The media types that `typ` may name, in full and in lower case. Empty: `typ` is not checked, but for the
     /// profile.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub token_types: Vec<String>,
     /// What else its tokens have to be. Not beside `token_types`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
     /// A token that has this many seconds or more to live is refused, and so is one without `exp`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_lifetime_secs: Option<u64>,
     /// One of these has to be in `aud`. Empty: `aud` is not checked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
     /// The algorithms that may be used, whatever the key would allow. Never empty.
     pub algorithms: Vec<Algorithm>,
@@ -152,46 +173,59 @@ pub struct Provider {
     /// Where its keys are.
     pub keys: Keys,
     /// What of its tokens is revoked.
-    #[serde(default, skip_serializing_if = "Revocation::is_empty")]
+    #[serde(skip_serializing_if = "Revocation::is_empty")]
     pub revocation: Revocation,
     /// What it asks of whoever sends its tokens.
-    #[serde(default, skip_serializing_if = "Possession::is_default")]
+    #[serde(skip_serializing_if = "Possession::is_default")]
     pub possession: Possession,
     /// Where its tokens are, what they have to hold, and what the service gets of them.
-    #[serde(default, skip_serializing_if = "Handling::is_default")]
+    #[serde(skip_serializing_if = "Handling::is_default")]
     pub handling: Handling,
 }
 
+read_object!(
+    Provider { name, algorithms, clock_skew_secs, require_expiration, keys } or default {
+        issuer, issuers, issuer_pattern, subjects, token_types, profile, max_lifetime_secs,
+        audiences, revocation, possession, handling,
+    }
+);
+
 /// Where tokens are, what they have to hold, and what the service gets of them. A provider has one, and so
 /// has each [`JwtAuth`]; see [`Handling::merged`].
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Handling {
     /// Where tokens may stand, in order. Empty does not say, and means [`TokenSource::bearer`] alone.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub token_sources: Vec<TokenSource>,
     /// Claims that the token must have, with a value other than `null`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub required_claims: Vec<RequiredClaim>,
     /// Scopes that the token must have, all of them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub required_scopes: Vec<String>,
     /// Scopes of each of which the token must have at least one. None of the lists is empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub any_scope: Vec<Vec<String>>,
     /// Claims that are passed on.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub forward_claims: Vec<ForwardedClaim>,
     /// Whether the service gets the token itself; `None` does not say, and means no.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_token: Option<bool>,
     /// Where the whole payload goes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_payload: Option<ForwardedPayload>,
     /// Whether the proxy finds its route anew once a token was accepted; `None` does not say, and means no.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub clear_route_cache: Option<bool>,
 }
+
+read_object!(
+    Handling {} or default {
+        token_sources, required_claims, required_scopes, any_scope, forward_claims,
+        forward_token, forward_payload, clear_route_cache,
+    }
+);
 
 impl Handling {
     pub(crate) fn is_default(&self) -> bool {
@@ -225,12 +259,14 @@ impl Handling {
 }
 
 /// A form that tokens have to have as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// An OAuth 2.0 access token (RFC 9068).
     Rfc9068,
 }
+
+read_word!(Profile { "rfc9068" => Rfc9068 });
 
 /// A claim that a token must have, with a value other than `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -251,38 +287,17 @@ impl RequiredClaim {
     }
 }
 
-// Whatever is not a condition is a path: what stands there is not read into a buffer to find that out.
-impl<'de> Deserialize<'de> for RequiredClaim {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Required;
-        impl<'de> Visitor<'de> for Required {
-            type Value = RequiredClaim;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a claim, or a claim and what it has to be")
-            }
-
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<RequiredClaim, E> {
-                Ok(RequiredClaim::Present(ClaimPath::top(name)))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<RequiredClaim, A::Error> {
-                ClaimPath::deserialize(SeqAccessDeserializer::new(names))
-                    .map(RequiredClaim::Present)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<RequiredClaim, A::Error> {
-                ClaimCondition::deserialize(MapAccessDeserializer::new(members))
-                    .map(RequiredClaim::Condition)
-            }
+impl Read for RequiredClaim {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        match value.as_object() {
+            None => ClaimPath::read(value).map(Self::Present),
+            Some(_) => ClaimCondition::read(value).map(Self::Condition),
         }
-        deserializer.deserialize_any(Required)
     }
 }
 
 /// A claim and what it has to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClaimCondition {
     /// Which claim.
     pub claim: ClaimPath,
@@ -290,10 +305,12 @@ pub struct ClaimCondition {
     pub test: ClaimTest,
 }
 
+read_object!(ClaimCondition { claim, test });
+
 /// What a claim has to be. The elements of a claim are those of an array, the words of `scope` and `scp` where they
 /// are a string, and of everything else the value itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClaimTest {
     /// It is this value, and no array.
     Equals(Scalar),
@@ -305,25 +322,33 @@ pub enum ClaimTest {
     Matches(TextMatch),
 }
 
+read_variant!(
+    ClaimTest {
+        "equals" => Equals, "one_of" => OneOf, "contains" => Contains,
+        "matches" => Matches,
+    }
+);
+
 /// Where the keys of a provider are: the keys of all these places count, as if they were in one. There is at
 /// least one place.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Keys {
     /// Keys that are always there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed: Option<FixedKeys>,
     /// Key sets that are fetched. Beside them there is no symmetric key.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remote: Vec<RemoteKeys>,
     /// The SHA-256 thumbprints (RFC 7638), in base64url, of the keys that count. Empty: all do.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pinned: Vec<String>,
 }
 
+read_object!(Keys {} or default { fixed, remote, pinned });
+
 /// Keys that are always there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FixedKeys {
     /// A JWK set inside the configuration (from inline keys, a file or PEM).
     Jwks(Document),
@@ -333,9 +358,15 @@ pub enum FixedKeys {
     PublicKeyEnv(String),
 }
 
+read_variant!(
+    FixedKeys {
+        "jwks" => Jwks, "secret_env" => SecretEnv, "public_key_env" => PublicKeyEnv,
+    }
+);
+
 /// A key set that is fetched.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RemoteKeys {
     /// A JWK set behind a URL.
     Url(Remote),
@@ -343,9 +374,10 @@ pub enum RemoteKeys {
     Discovery(Discovery),
 }
 
+read_variant!(RemoteKeys { "url" => Url, "discovery" => Discovery });
+
 /// Something behind a URL, and how to keep it fresh.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Remote {
     /// The URL as the policy has it, for logs.
     pub url: String,
@@ -361,16 +393,19 @@ pub struct Remote {
     pub timeout_ms: u64,
     /// How long what was fetched is fresh, in seconds, at least 1. `None`: the environment variable
     /// [`CACHE_TTL_VARIABLE`] says, else [`DEFAULT_CACHE_TTL_SECS`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_ttl_secs: Option<u64>,
     /// How long it stays in use behind its freshness while the source fails, in seconds. 0: not at all.
     pub max_stale_secs: u64,
 }
 
+read_object!(
+    Remote { url, cluster, scheme, authority, path, timeout_ms, max_stale_secs } or default { cache_ttl_secs }
+);
+
 /// A JWK set at the place that the metadata document of its issuer names (OpenID Connect Discovery 1.0 §4,
 /// RFC 8414 §3).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Discovery {
     /// What `issuer` of the document has to be, byte for byte.
     pub issuer: String,
@@ -382,15 +417,18 @@ pub struct Discovery {
     /// As [`Remote::timeout_ms`], for each of the requests.
     pub timeout_ms: u64,
     /// As [`Remote::cache_ttl_secs`], for the keys.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_ttl_secs: Option<u64>,
     /// As [`Remote::max_stale_secs`].
     pub max_stale_secs: u64,
 }
 
+read_object!(
+    Discovery { issuer, paths, hosts, timeout_ms, max_stale_secs } or default { cache_ttl_secs }
+);
+
 /// A host that an issuer may have its keys on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct DiscoveryHost {
     /// `https`; `http` only for a loopback address.
     pub scheme: String,
@@ -400,17 +438,24 @@ pub struct DiscoveryHost {
     pub cluster: String,
 }
 
+read_object!(DiscoveryHost {
+    scheme,
+    authority,
+    cluster
+});
+
 /// What of an issuer's tokens is not accepted although its signature is good.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Revocation {
     /// What the policy itself lists.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<RevokedEntry>,
     /// A list behind a URL.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<Remote>,
 }
+
+read_object!(Revocation {} or default { entries, remote });
 
 impl Revocation {
     /// Whether nothing is revoked.
@@ -420,17 +465,18 @@ impl Revocation {
 }
 
 /// A token, subject or key that is revoked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RevokedEntry {
     /// What the value is.
     pub by: RevokedBy,
     /// The `jti`, `sub` or `kid`, byte for byte.
     pub value: String,
     /// Only tokens issued before this time, in seconds since the epoch, and those that do not say when.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_before: Option<u32>,
 }
+
+read_object!(RevokedEntry { by, value } or default { issued_before });
 
 /// The environment variable that sets how long fetched keys are fresh where the policy does not say.
 pub const CACHE_TTL_VARIABLE: &str = "GATEWAY_JWKS__CACHE_TTL_SECS";
@@ -439,8 +485,7 @@ pub const CACHE_TTL_VARIABLE: &str = "GATEWAY_JWKS__CACHE_TTL_SECS";
 pub const DEFAULT_CACHE_TTL_SECS: u64 = 300;
 
 /// An app: a part of the URL space and who may use it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct App {
     /// The short name, unique in the policy.
     pub slug: String,
@@ -451,43 +496,48 @@ pub struct App {
     /// What holds where no route matches.
     pub auth: Auth,
     /// Whether a CORS preflight passes without a token.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub bypass_cors_preflight: bool,
     /// In which order the routes are asked.
-    #[serde(default, skip_serializing_if = "RouteOrder::is_most_specific")]
+    #[serde(skip_serializing_if = "RouteOrder::is_most_specific")]
     pub route_order: RouteOrder,
     /// Parts of the app with a policy of their own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
     /// What clients hear of refusals; replaces that of the configuration as a whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub replies: Option<Replies>,
 }
 
+read_object!(
+    App { slug, hosts, path, auth } or default { bypass_cors_preflight, route_order, routes, replies }
+);
+
 /// A part of an app with a policy of its own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Route {
     /// The path below the app's, in normal form (`/health`), or a regular expression if `path_kind` says so.
     pub path: String,
     /// How the path of a request is compared with `path`.
-    #[serde(default, skip_serializing_if = "PathKind::is_exact")]
+    #[serde(skip_serializing_if = "PathKind::is_exact")]
     pub path_kind: PathKind,
     /// The methods of the route, case-sensitive (RFC 9110 §9.1). Empty: every method.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
     /// Conditions on headers, all of which have to hold. Names are in lower case.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Condition>,
     /// Conditions on parameters of the query, all of which have to hold.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub query: Vec<Condition>,
     /// What holds here.
     pub auth: Auth,
 }
 
+read_object!(Route { path, auth } or default { path_kind, methods, headers, query });
+
 /// How the path of a request, below that of its app, is compared with that of a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PathKind {
     /// It is the same, or the same with a slash at the end.
@@ -501,6 +551,8 @@ pub enum PathKind {
     Regex,
 }
 
+read_word!(PathKind { "exact" => Exact, "below" => Below, "prefix" => Prefix, "regex" => Regex });
+
 impl PathKind {
     fn is_exact(&self) -> bool {
         *self == Self::Exact
@@ -508,8 +560,8 @@ impl PathKind {
 }
 
 /// In which order the routes of an app are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "policy", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "policy", derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RouteOrder {
     /// The most specific one decides, wherever it stands.
@@ -519,6 +571,8 @@ pub enum RouteOrder {
     FirstMatch,
 }
 
+read_word!(RouteOrder { "most_specific" => MostSpecific, "first_match" => FirstMatch });
+
 impl RouteOrder {
     fn is_most_specific(&self) -> bool {
         *self == Self::MostSpecific
@@ -526,8 +580,7 @@ impl RouteOrder {
 }
 
 /// A condition on a header or on a parameter of the query.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Condition {
     /// Of the header or parameter.
     pub name: String,
@@ -535,8 +588,10 @@ pub struct Condition {
     pub test: ConditionTest,
 }
 
+read_object!(Condition { name, test });
+
 /// What has to be with a header or parameter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConditionTest {
     /// It is there.
@@ -549,9 +604,12 @@ pub enum ConditionTest {
     Differs(TextMatch),
 }
 
+read_variant!(
+    ConditionTest { "matches" => Matches, "differs" => Differs } alone { "present" => Present, "absent" => Absent }
+);
+
 /// A condition on a text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TextMatch {
     /// How the text is compared.
     pub kind: TextMatchKind,
@@ -559,15 +617,17 @@ pub struct TextMatch {
     /// ([`crate::regex`]) if `kind` says so.
     pub text: String,
     /// Whether ASCII letters of both cases are the same.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub ignore_case: bool,
 }
+
+read_object!(TextMatch { kind, text } or default { ignore_case });
 
 /// The longest text that a condition compares with, in bytes.
 pub const MAX_TEXT_MATCH_BYTES: usize = 1024;
 
 /// How a text is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextMatchKind {
     /// The whole text.
@@ -582,9 +642,16 @@ pub enum TextMatchKind {
     Regex,
 }
 
+read_word!(
+    TextMatchKind {
+        "exact" => Exact, "prefix" => Prefix, "suffix" => Suffix, "contains" => Contains,
+        "regex" => Regex,
+    }
+);
+
 /// What a request needs to pass.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Auth {
     /// Nothing.
     None,
@@ -592,22 +659,25 @@ pub enum Auth {
     Jwt(Box<JwtAuth>),
 }
 
+read_variant!(Auth { "jwt" => Jwt } alone { "none" => None });
+
 /// Which JWT a request needs, and what is passed on from it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JwtAuth {
     /// Whether requests are denied at all, or only reported.
-    #[serde(default, skip_serializing_if = "Enforcement::is_default")]
+    #[serde(skip_serializing_if = "Enforcement::is_default")]
     pub enforcement: Enforcement,
     /// What has to be presented.
     pub requirement: Requirement,
     /// What holds beside that of the providers.
-    #[serde(default, skip_serializing_if = "Handling::is_default")]
+    #[serde(skip_serializing_if = "Handling::is_default")]
     pub handling: Handling,
 }
 
+read_object!(JwtAuth { requirement } or default { enforcement, handling });
+
 /// What happens to a request that does not fulfil a requirement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Enforcement {
     /// It is denied.
@@ -617,6 +687,8 @@ pub enum Enforcement {
     Report,
 }
 
+read_word!(Enforcement { "deny" => Deny, "report" => Report });
+
 impl Enforcement {
     fn is_default(&self) -> bool {
         *self == Self::default()
@@ -624,8 +696,8 @@ impl Enforcement {
 }
 
 /// What a request has to present.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Requirement {
     /// A token that the provider accepts.
     Provider {
@@ -645,12 +717,41 @@ pub enum Requirement {
     AllowMissingOrFailed(Box<Requirement>),
 }
 
+impl Read for Requirement {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        let found = Variant::of(value)?;
+        Ok(match found.name {
+            "provider" => {
+                let members = Members::of(found.content()?, &["index", "audiences"])?;
+                Self::Provider {
+                    index: members.required("index")?,
+                    audiences: members.or("audiences", Vec::new())?,
+                }
+            }
+            "any_of" => Self::AnyOf(Read::read(found.content()?)?),
+            "all_of" => Self::AllOf(Read::read(found.content()?)?),
+            "allow_missing" => Self::AllowMissing(Read::read(found.content()?)?),
+            "allow_missing_or_failed" => Self::AllowMissingOrFailed(Read::read(found.content()?)?),
+            _ => {
+                let known = [
+                    "provider",
+                    "any_of",
+                    "all_of",
+                    "allow_missing",
+                    "allow_missing_or_failed",
+                ];
+                return Err(found.unknown(&known));
+            }
+        })
+    }
+}
+
 /// How deep requirements may be nested.
 pub const MAX_REQUIREMENT_DEPTH: usize = 17;
 
 /// A place in a request where a token may stand.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenSource {
     /// A header.
     Header(TokenHeader),
@@ -660,17 +761,20 @@ pub enum TokenSource {
     Cookie(String),
 }
 
+read_variant!(TokenSource { "header" => Header, "query" => Query, "cookie" => Cookie });
+
 /// A header that a token may stand in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TokenHeader {
     /// Its name, lower case.
     pub name: String,
     /// What stands before the token, compared without case. With a space at its end it is a scheme
     /// (RFC 9110 §11.1). Empty: the token is the whole value.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub prefix: String,
 }
+
+read_object!(TokenHeader { name } or default { prefix });
 
 impl TokenSource {
     /// `Authorization: Bearer` (RFC 6750 §2.1): where a token stands if the policy does not say.
@@ -709,41 +813,45 @@ impl fmt::Display for TokenSource {
 }
 
 /// A claim that is passed on, and where to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ForwardedClaim {
     /// The claim.
     pub claim: ClaimPath,
     /// Where it goes.
     pub to: ForwardTarget,
     /// How its value is written.
-    #[serde(default, skip_serializing_if = "ClaimFormat::is_default")]
+    #[serde(skip_serializing_if = "ClaimFormat::is_default")]
     pub format: ClaimFormat,
 }
 
+read_object!(ForwardedClaim { claim, to } or default { format });
+
 /// Where the payload of a token goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ForwardedPayload {
     /// A header gets it in base64url, the filter state as JSON.
     pub to: ForwardTarget,
     /// Whether base64url ends in padding.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub padding: bool,
 }
+
+read_object!(ForwardedPayload { to } or default { padding });
 
 /// The longest key of filter state, in bytes.
 pub const MAX_FILTER_STATE_KEY_BYTES: usize = 63;
 
 /// Where something verified goes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ForwardTarget {
     /// A header for the service, in lower case.
     Header(String),
     /// A key of the proxy's filter state, without Envoy's prefix `wasm.`.
     FilterState(String),
 }
+
+read_variant!(ForwardTarget { "header" => Header, "filter_state" => FilterState });
 
 impl ForwardTarget {
     /// Whether services may take the names for each other: whether both are the same when [`folded`](Self::folded).
@@ -777,8 +885,8 @@ impl fmt::Display for ForwardTarget {
 }
 
 /// How the value of a claim is written into a header or a filter state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "policy", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "policy", derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimFormat {
     /// Strings, numbers and booleans as they are in the token, arrays and objects as JSON. A value with
@@ -797,8 +905,17 @@ pub enum ClaimFormat {
     Percent,
 }
 
+read_word!(
+    ClaimFormat {
+        "text" => Text, "comma" => Comma, "base64" => Base64, "percent" => Percent,
+    }
+);
+
 impl ClaimFormat {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

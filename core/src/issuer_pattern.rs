@@ -7,7 +7,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::json::Value;
+use crate::read::{self, Read, ReadError};
 
 /// How many characters a `*` stands for at most: the length of a label of a host (RFC 1035 §2.3.4).
 pub const MAX_WILDCARD_CHARS: usize = 63;
@@ -20,8 +23,8 @@ pub const MAX_PATTERN_BYTES: usize = 1024;
 
 /// A pattern for `iss`: each `*` stands for 1 to [`MAX_WILDCARD_CHARS`] ASCII letters, digits, `-` and `_`,
 /// everything else for itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct IssuerPattern(
     // INVARIANT: at most `MAX_PATTERN_BYTES`, with 1 to `MAX_WILDCARDS` times `*`, no two in a row.
     String,
@@ -140,11 +143,9 @@ impl fmt::Display for IssuerPattern {
     }
 }
 
-impl TryFrom<String> for IssuerPattern {
-    type Error = PatternError;
-
-    fn try_from(text: String) -> Result<Self, PatternError> {
-        Self::new(text)
+impl Read for IssuerPattern {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        Self::new(read::text(value)?).map_err(|error| ReadError::new(value, &error))
     }
 }
 
@@ -160,6 +161,7 @@ mod tests {
     use std::assert_eq;
 
     use super::*;
+    use crate::read::read_text;
 
     #[test]
     fn a_wildcard_stays_inside_of_its_label_or_segment() {
@@ -227,8 +229,8 @@ mod tests {
         for (text, error) in cases {
             assert_eq!(IssuerPattern::new(text), Err(error), "{text}");
         }
-        assert!(serde_json::from_str::<IssuerPattern>("\"a\"").is_err());
-        let pattern: IssuerPattern = serde_json::from_str("\"a*\"").unwrap();
+        assert!(read_text::<IssuerPattern>("\"a\"").is_err());
+        let pattern: IssuerPattern = read_text("\"a*\"").unwrap();
         assert_eq!(serde_json::to_string(&pattern).unwrap(), "\"a*\"");
     }
 }

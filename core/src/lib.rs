@@ -48,7 +48,7 @@ pub mod matching;
 pub mod path;
 #[cfg(feature = "policy")]
 pub mod policy;
-pub mod read;
+mod read;
 pub mod reason;
 pub mod regex;
 pub mod replay;

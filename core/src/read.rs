@@ -1,599 +1,511 @@
-//! From a JSON value to types that serde describes.
+//! From JSON values to the types of a configuration, in little code.
 //!
-//! Policies, configurations and what engines leave for each other are parsed by [`json`](crate::json): no second parser
-//! may have another opinion about them, and a number in a key set may be of any size.
-//!
-//! A type is only asked for the one form that it has: a struct for the members of an object and never for the elements of
-//! an array. What a type could do with other forms is then not part of the filter.
+//! What serde derives keeps every member in a place of its own until all of them are there, and has what drops them again
+//! at each place where one may be wrong: a seventh of the filter was that. Here a type says which members it has, and
+//! takes each out of the object that was parsed. That no name appears twice is the parser's to see to.
 
+use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
-
-use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Unexpected,
-    VariantAccess, Visitor,
-};
-use serde::{Deserialize, Serialize, Serializer, forward_to_deserialize_any, ser};
 
 use crate::json::{self, Kind, Member, Number, Value};
 
-/// Reads a type from a value.
-///
-/// # Errors
-/// Returns what of the value the type does not take.
-pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value<'_>) -> Result<T, ReadError> {
-    T::deserialize(Reader(value))
+/// A type that is read from a JSON value.
+pub(crate) trait Read: Sized {
+    /// # Errors
+    /// What is wrong with the value.
+    fn read(value: &Value<'_>) -> Result<Self, ReadError>;
 }
 
-/// What of a value a type does not take.
+/// What is wrong with a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadError {
     /// What is wrong.
     message: String,
-    /// Offset of the first byte of a value of the wrong kind.
-    offset: Option<usize>,
+    /// Offset of the first byte of what it is wrong with.
+    offset: usize,
+}
+
+impl ReadError {
+    /// Something is wrong with this value. No part of its text may be told: it may be a secret.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn new(value: &Value<'_>, message: &dyn fmt::Display) -> Self {
+        Self {
+            message: message.to_string(),
+            offset: value.span.start,
+        }
+    }
+
+    /// The value is of another kind.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unexpected(value: &Value<'_>, expected: &str) -> Self {
+        let message = format!("{}, where {expected} has to be", value.kind_name());
+        Self {
+            message,
+            offset: value.span.start,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unknown(offset: usize, what: &str, name: &str, known: &[&str]) -> Self {
+        Self {
+            message: format!(
+                "unknown {what} `{name}`, known are `{}`",
+                known.join("`, `")
+            ),
+            offset,
+        }
+    }
 }
 
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match self.offset {
-            Some(offset) => write!(f, " at byte {offset}"),
-            None => Ok(()),
-        }
+        write!(f, "at byte {}: {}", self.offset, self.message)
     }
 }
 
 impl core::error::Error for ReadError {}
 
-impl de::Error for ReadError {
-    #[cold]
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self {
-            message: message.to_string(),
-            offset: None,
-        }
-    }
-
-    // As serde has it, but without the code that writes floats.
-    #[cold]
-    #[inline(never)]
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format_args!(
-            "invalid type: {}, expected {expected}",
-            name_of(found)
-        ))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format_args!(
-            "invalid value: {}, expected {expected}",
-            name_of(found)
-        ))
-    }
-}
-
-/// What was found in place of something else. The text of a string is not told: it may be a secret.
-fn name_of(found: Unexpected<'_>) -> &str {
-    match found {
-        Unexpected::Unit => "null",
-        Unexpected::Bool(_) => "a boolean",
-        Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
-        Unexpected::Str(_) | Unexpected::Char(_) => "a string",
-        Unexpected::Seq => "an array",
-        Unexpected::Map => "an object",
-        Unexpected::UnitVariant => "a word alone",
-        Unexpected::Other(name) => name,
-        _ => "something else",
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Reader<'de, 'a>(&'de Value<'a>);
-
-impl<'de> Reader<'de, '_> {
-    #[cold]
-    #[inline(never)]
-    fn unexpected(self, expected: &dyn de::Expected) -> ReadError {
-        ReadError {
-            offset: Some(self.0.span.start),
-            ..de::Error::invalid_type(Unexpected::Other(self.0.kind_name()), expected)
-        }
-    }
-}
-
-impl<'de> Deserializer<'de> for Reader<'de, '_> {
-    type Error = ReadError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match &self.0.kind {
-            Kind::Null => visitor.visit_unit(),
-            Kind::Bool(value) => visitor.visit_bool(*value),
-            Kind::Number(number) => visit_number(*number, visitor),
-            Kind::String(text) => visitor.visit_borrowed_str(text),
-            Kind::Array(elements) => visitor.visit_seq(Elements(elements)),
-            Kind::Object(members) => visitor.visit_map(Members {
-                rest: members,
-                value: self.0,
-            }),
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.0.kind {
-            Kind::Null => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.0.kind {
-            Kind::Bool(value) => visitor.visit_bool(value),
-            _ => Err(self.unexpected(&visitor)),
-        }
-    }
-
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.0.as_number().and_then(Number::as_u64) {
-            Some(value) => visitor.visit_u64(value),
-            None => Err(self.unexpected(&visitor)),
-        }
-    }
-
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        self.deserialize_u64(visitor)
-    }
-
-    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        self.deserialize_u64(visitor)
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match &self.0.kind {
-            Kind::String(text) => visitor.visit_borrowed_str(text),
-            _ => Err(self.unexpected(&visitor)),
-        }
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match &self.0.kind {
-            Kind::Array(elements) => visitor.visit_seq(Elements(elements)),
-            _ => Err(self.unexpected(&visitor)),
-        }
-    }
-
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        _: usize,
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        self.deserialize_seq(visitor)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        match name {
-            DOCUMENT => visitor.visit_str(&self.0.to_string()),
-            _ => visitor.visit_newtype_struct(self),
-        }
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match &self.0.kind {
-            Kind::Object(members) => visitor.visit_map(Members {
-                rest: members,
-                value: self.0,
-            }),
-            _ => Err(self.unexpected(&visitor)),
-        }
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        self.deserialize_map(visitor)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        match &self.0.kind {
-            Kind::String(word) => visitor.visit_enum(Variant {
-                name: word,
-                content: None,
-            }),
-            Kind::Object(members) => match members.as_slice() {
-                [only] => visitor.visit_enum(Variant {
-                    name: &only.name,
-                    content: Some(Reader(&only.value)),
-                }),
-                _ => Err(self.unexpected(&"an object with one member")),
-            },
-            _ => Err(self.unexpected(&visitor)),
-        }
-    }
-
-    forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u128 f32 f64 char bytes byte_buf unit unit_struct tuple_struct ignored_any
-    }
-}
-
-/// No type takes a number other than a whole one, and none takes this for one; where any value is taken, its size
-/// does not matter.
-fn visit_number<'de, V: Visitor<'de>>(
-    number: Number<'_>,
-    visitor: V,
-) -> Result<V::Value, ReadError> {
-    match number.as_u64() {
-        Some(value) => visitor.visit_u64(value),
-        None => visitor.visit_f64(number.floor() as f64),
-    }
-}
-
-/// The elements of an array that are not read yet.
-struct Elements<'de, 'a>(&'de [Value<'a>]);
-
-impl<'de> SeqAccess<'de> for Elements<'de, '_> {
-    type Error = ReadError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, ReadError> {
-        let Some((first, rest)) = self.0.split_first() else {
-            return Ok(None);
-        };
-        self.0 = rest;
-        seed.deserialize(Reader(first)).map(Some)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.0.len())
-    }
-}
-
-/// The members of an object that are not read yet.
-struct Members<'de, 'a> {
-    rest: &'de [Member<'a>],
-    /// That of the member whose name was read last.
-    value: &'de Value<'a>,
-}
-
-impl<'de> MapAccess<'de> for Members<'de, '_> {
-    type Error = ReadError;
-
-    fn next_key_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, ReadError> {
-        let Some((first, rest)) = self.rest.split_first() else {
-            return Ok(None);
-        };
-        self.rest = rest;
-        self.value = &first.value;
-        seed.deserialize(Name(&first.name)).map(Some)
-    }
-
-    #[inline(never)]
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ReadError> {
-        seed.deserialize(Reader(self.value))
-    }
-}
-
-/// The name of a member or of a variant.
-struct Name<'de>(&'de str);
-
-impl<'de> Deserializer<'de> for Name<'de> {
-    type Error = ReadError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        visitor.visit_borrowed_str(self.0)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
-        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-/// A variant of an enum: a word, or an object with one member.
-struct Variant<'de, 'a> {
-    name: &'de str,
-    content: Option<Reader<'de, 'a>>,
-}
-
-impl<'de, 'a> EnumAccess<'de> for Variant<'de, 'a> {
-    type Error = ReadError;
-    type Variant = Content<'de, 'a>;
-
-    fn variant_seed<T: DeserializeSeed<'de>>(
-        self,
-        seed: T,
-    ) -> Result<(T::Value, Content<'de, 'a>), ReadError> {
-        let variant = seed.deserialize(Name(self.name))?;
-        Ok((variant, Content(self.content)))
-    }
-}
-
-/// What a variant has.
-struct Content<'de, 'a>(Option<Reader<'de, 'a>>);
-
-impl<'de, 'a> Content<'de, 'a> {
-    fn there(self) -> Result<Reader<'de, 'a>, ReadError> {
-        self.0.ok_or_else(|| {
-            de::Error::invalid_type(Unexpected::UnitVariant, &"a variant with a value")
-        })
-    }
-}
-
-impl<'de> VariantAccess<'de> for Content<'de, '_> {
-    type Error = ReadError;
-
-    fn unit_variant(self) -> Result<(), ReadError> {
-        match self.0 {
-            None => Ok(()),
-            Some(reader) => Err(reader.unexpected(&"a variant without a value")),
-        }
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadError> {
-        seed.deserialize(self.there()?)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(
-        self,
-        length: usize,
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        self.there()?.deserialize_tuple(length, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        self.there()?.deserialize_struct("", fields, visitor)
-    }
-}
-
-/// A JSON document inside of another one, as its text without white space. Only [`read`] reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document(
-    // INVARIANT: JSON.
-    String,
-);
-
-/// By which name a [`Document`] is told from other newtypes.
-const DOCUMENT: &str = "nexus_core::Document";
-
-impl Document {
-    /// A text that this crate wrote as JSON.
-    #[cfg(feature = "policy")]
-    pub(crate) const fn written(text: String) -> Self {
-        Self(text)
-    }
-
-    /// Its text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Document {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Document;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a document")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Document, E> {
-                Ok(Document(text.into()))
-            }
-        }
-        deserializer.deserialize_newtype_struct(DOCUMENT, Text)
-    }
-}
-
-impl Serialize for Document {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value = json::parse(self.0.as_bytes()).map_err(ser::Error::custom)?;
-        Writer(&value).serialize(serializer)
-    }
-}
-
-struct Writer<'v, 'a>(&'v Value<'a>);
-
-impl Serialize for Writer<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0.kind {
-            Kind::Null => serializer.serialize_unit(),
-            Kind::Bool(value) => serializer.serialize_bool(*value),
-            Kind::Number(number) => match number.as_u64() {
-                Some(value) => serializer.serialize_u64(value),
-                None => {
-                    serializer.serialize_f64(number.as_str().parse().map_err(ser::Error::custom)?)
-                }
-            },
-            Kind::String(text) => serializer.serialize_str(text),
-            Kind::Array(elements) => serializer.collect_seq(elements.iter().map(Writer)),
-            Kind::Object(members) => serializer.collect_map(
-                members
-                    .iter()
-                    .map(|member| (&member.name, Writer(&member.value))),
-            ),
-        }
-    }
-}
-
 impl From<json::Error> for ReadError {
     fn from(error: json::Error) -> Self {
         Self {
             message: error.kind.to_string(),
-            offset: Some(error.offset),
+            offset: error.offset,
+        }
+    }
+}
+
+/// The members of an object.
+#[derive(Clone, Copy)]
+pub(crate) struct Members<'v, 'a> {
+    object: &'v Value<'a>,
+    members: &'v [Member<'a>],
+}
+
+impl<'v, 'a> Members<'v, 'a> {
+    /// The members of an object that may have these.
+    ///
+    /// # Errors
+    /// When it is no object, or has another member.
+    #[inline(never)]
+    pub(crate) fn of(value: &'v Value<'a>, known: &[&str]) -> Result<Self, ReadError> {
+        let members = value
+            .as_object()
+            .ok_or_else(|| ReadError::unexpected(value, "an object"))?;
+        let unknown = members
+            .iter()
+            .find(|member| !known.contains(&member.name.as_ref()));
+        match unknown {
+            None => Ok(Self {
+                object: value,
+                members,
+            }),
+            Some(Member {
+                name, name_span, ..
+            }) => Err(ReadError::unknown(name_span.start, "field", name, known)),
+        }
+    }
+
+    #[inline(never)]
+    fn find(self, name: &str) -> Option<&'v Value<'a>> {
+        let mut members = self.members.iter();
+        let member = members.find(|member| member.name == name)?;
+        Some(&member.value)
+    }
+
+    #[inline(never)]
+    fn get(self, name: &str) -> Result<&'v Value<'a>, ReadError> {
+        self.find(name)
+            .ok_or_else(|| ReadError::new(self.object, &format_args!("no field `{name}`")))
+    }
+
+    /// A member that has to be there.
+    pub(crate) fn required<T: Read>(self, name: &str) -> Result<T, ReadError> {
+        T::read(self.get(name)?)
+    }
+
+    /// A member, or `otherwise` where there is none.
+    pub(crate) fn or<T: Read>(self, name: &str, otherwise: T) -> Result<T, ReadError> {
+        match self.find(name) {
+            Some(value) => T::read(value),
+            None => Ok(otherwise),
+        }
+    }
+}
+
+/// A variant of an enum: a word, or an object with one member.
+#[derive(Clone, Copy)]
+pub(crate) struct Variant<'v, 'a> {
+    value: &'v Value<'a>,
+    pub(crate) name: &'v str,
+    content: Option<&'v Value<'a>>,
+}
+
+impl<'v, 'a> Variant<'v, 'a> {
+    /// # Errors
+    /// When the value is neither.
+    #[inline(never)]
+    pub(crate) fn of(value: &'v Value<'a>) -> Result<Self, ReadError> {
+        let (name, content) = match &value.kind {
+            Kind::String(word) => (word.as_ref(), None),
+            Kind::Object(members) => match members.as_slice() {
+                [only] => (only.name.as_ref(), Some(&only.value)),
+                _ => return Err(ReadError::unexpected(value, "an object with one member")),
+            },
+            _ => return Err(ReadError::unexpected(value, "a word or an object")),
+        };
+        Ok(Self {
+            value,
+            name,
+            content,
+        })
+    }
+
+    /// What a variant has that has something.
+    #[inline(never)]
+    pub(crate) fn content(self) -> Result<&'v Value<'a>, ReadError> {
+        self.content
+            .ok_or_else(|| ReadError::unexpected(self.value, "an object with one member"))
+    }
+
+    /// For a variant that has nothing.
+    #[inline(never)]
+    pub(crate) fn alone(self) -> Result<(), ReadError> {
+        match self.content {
+            None => Ok(()),
+            Some(_) => Err(ReadError::unexpected(self.value, "a word")),
+        }
+    }
+
+    /// There is no such variant.
+    pub(crate) fn unknown(self, known: &[&str]) -> ReadError {
+        ReadError::unknown(self.value.span.start, "name", self.name, known)
+    }
+}
+
+/// Which of some words a value is.
+///
+/// # Errors
+/// When it is none of them.
+#[inline(never)]
+fn place_of_word(value: &Value<'_>, words: &[&str]) -> Result<usize, ReadError> {
+    let word = text(value)?;
+    let place = words.iter().position(|known| *known == word);
+    place.ok_or_else(|| ReadError::unknown(value.span.start, "word", word, words))
+}
+
+/// The one of `all` whose word the value is; the words are in the same order.
+///
+/// # Errors
+/// When it is none of them.
+pub(crate) fn word<T: Copy>(value: &Value<'_>, words: &[&str], all: &[T]) -> Result<T, ReadError> {
+    // INVARIANT: there are as many words.
+    let found = all.get(place_of_word(value, words)?);
+    found
+        .copied()
+        .ok_or_else(|| ReadError::unexpected(value, "a known word"))
+}
+
+/// The text of a string.
+#[inline(never)]
+pub(crate) fn text<'v>(value: &'v Value<'_>) -> Result<&'v str, ReadError> {
+    value
+        .as_str()
+        .ok_or_else(|| ReadError::unexpected(value, "a string"))
+}
+
+/// The elements of an array.
+#[inline(never)]
+fn elements<'v, 'a>(value: &'v Value<'a>) -> Result<&'v [Value<'a>], ReadError> {
+    value
+        .as_array()
+        .ok_or_else(|| ReadError::unexpected(value, "an array"))
+}
+
+/// A whole number of at most `max`.
+#[inline(never)]
+fn number(value: &Value<'_>, max: u64) -> Result<u64, ReadError> {
+    let number = value.as_number().and_then(Number::as_u64);
+    number
+        .filter(|number| *number <= max)
+        .ok_or_else(|| ReadError::new(value, &format_args!("not a whole number from 0 to {max}")))
+}
+
+/// Reads a document.
+#[cfg(test)]
+pub(crate) fn read_text<T: Read>(text: &str) -> Result<T, ReadError> {
+    T::read(&json::parse(text.as_bytes())?)
+}
+
+/// Reads an object as a struct: the members that have to be there, and behind `or default` the others.
+macro_rules! read_object {
+    ($type:ident { $($required:ident),* $(,)? } $(or default { $($optional:ident),* $(,)? })?) => {
+        impl $crate::read::Read for $type {
+            #[inline(never)]
+            fn read(value: &$crate::json::Value<'_>) -> Result<Self, $crate::read::ReadError> {
+                let members = $crate::read::Members::of(
+                    value,
+                    &[$(stringify!($required),)* $($(stringify!($optional),)*)?],
+                )?;
+                Ok(Self {
+                    $($required: members.required(stringify!($required))?,)*
+                    $($($optional: members.or(stringify!($optional), Default::default())?,)*)?
+                })
+            }
+        }
+    };
+}
+
+/// Reads a word as one of the variants of an enum.
+macro_rules! read_word {
+    ($type:ident { $($word:literal => $variant:ident),* $(,)? }) => {
+        impl $crate::read::Read for $type {
+            #[inline(never)]
+            fn read(value: &$crate::json::Value<'_>) -> Result<Self, $crate::read::ReadError> {
+                $crate::read::word(value, &[$($word),*], &[$(Self::$variant),*])
+            }
+        }
+    };
+}
+
+/// Reads an enum whose variants have something, which is an object with the variant as its only member, or, behind
+/// `alone`, nothing, which is a word.
+macro_rules! read_variant {
+    ($type:ident { $($name:literal => $variant:ident),* $(,)? } $(alone { $($word:literal => $unit:ident),* $(,)? })?) => {
+        impl $crate::read::Read for $type {
+            #[inline(never)]
+            fn read(value: &$crate::json::Value<'_>) -> Result<Self, $crate::read::ReadError> {
+                let found = $crate::read::Variant::of(value)?;
+                match found.name {
+                    $($name => $crate::read::Read::read(found.content()?).map(Self::$variant),)*
+                    $($($word => found.alone().map(|()| Self::$unit),)*)?
+                    _ => Err(found.unknown(&[$($name,)* $($($word,)*)?])),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use {read_object, read_variant, read_word};
+
+impl Read for bool {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        match value.kind {
+            Kind::Bool(truth) => Ok(truth),
+            _ => Err(ReadError::unexpected(value, "`true` or `false`")),
+        }
+    }
+}
+
+impl Read for u64 {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        number(value, u64::MAX)
+    }
+}
+
+impl Read for u32 {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        // INVARIANT: it is not larger.
+        number(value, u32::MAX.into()).map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+    }
+}
+
+impl Read for u16 {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        // INVARIANT: it is not larger.
+        number(value, u16::MAX.into()).map(|number| u16::try_from(number).unwrap_or(u16::MAX))
+    }
+}
+
+impl Read for String {
+    #[inline(never)]
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        text(value).map(Self::from)
+    }
+}
+
+impl<T: Read> Read for Option<T> {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        match value.kind {
+            Kind::Null => Ok(None),
+            _ => T::read(value).map(Some),
+        }
+    }
+}
+
+impl<T: Read> Read for Box<T> {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        T::read(value).map(Self::new)
+    }
+}
+
+impl<T: Read> Read for Vec<T> {
+    #[inline(never)]
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        let elements = elements(value)?;
+        let mut read = Self::with_capacity(elements.len());
+        for element in elements {
+            read.push(T::read(element)?);
+        }
+        Ok(read)
+    }
+}
+
+impl<T: Read, U: Read> Read for (T, U) {
+    #[inline(never)]
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        match elements(value)? {
+            [first, second] => Ok((T::read(first)?, U::read(second)?)),
+            _ => Err(ReadError::unexpected(value, "an array of two")),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
+    use alloc::boxed::Box;
+    use alloc::string::{String, ToString};
     use alloc::vec::Vec;
     use std::vec;
 
-    use serde::{Deserialize, Serialize};
+    use super::{Read, read_text as read};
 
-    use super::{Document, ReadError, read};
-    use crate::json;
-
-    #[derive(Debug, PartialEq, Deserialize)]
-    #[serde(deny_unknown_fields)]
+    #[derive(Debug, PartialEq)]
     struct House {
         number: u16,
-        #[serde(default)]
-        name: Option<alloc::string::String>,
-        #[serde(default)]
+        name: Option<String>,
         rooms: Vec<Room>,
     }
 
-    #[derive(Debug, PartialEq, Deserialize)]
-    #[serde(rename_all = "snake_case", deny_unknown_fields)]
+    #[derive(Debug, PartialEq)]
     enum Room {
         Kitchen,
         Hall(u64),
-        Bath { is_tiled: bool },
+        Inner(Box<Room>),
     }
 
-    fn house(text: &str) -> Result<House, ReadError> {
-        read(&json::parse(text.as_bytes())?)
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Colour {
+        Red,
+        Green,
     }
 
-    fn problem(text: &str) -> alloc::string::String {
-        house(text).unwrap_err().to_string()
+    read_object!(House { number } or default { name, rooms });
+    read_variant!(Room { "hall" => Hall, "inner" => Inner } alone { "kitchen" => Kitchen });
+    read_word!(Colour { "red" => Red, "green" => Green });
+
+    fn problem<T: Read + core::fmt::Debug>(text: &str) -> String {
+        read::<T>(text).unwrap_err().to_string()
     }
 
     #[test]
-    fn reads_each_form() {
-        let text = r#"{"number": 7, "name": "a\u0062", "rooms": ["kitchen", {"hall": 3}, {"bath": {"is_tiled": true}}]}"#;
+    fn each_form_is_read() {
+        let text = r#"{"number": 7, "name": "a\u0062", "rooms": ["kitchen", {"hall": 3}, {"inner": "kitchen"}]}"#;
         let expected = House {
             number: 7,
             name: Some("ab".into()),
-            rooms: vec![Room::Kitchen, Room::Hall(3), Room::Bath { is_tiled: true }],
+            rooms: vec![
+                Room::Kitchen,
+                Room::Hall(3),
+                Room::Inner(Box::new(Room::Kitchen)),
+            ],
         };
-        assert_eq!(house(text).unwrap(), expected);
-        let least = house(r#"{"number": 65535, "name": null}"#).unwrap();
+        assert_eq!(read::<House>(text).unwrap(), expected);
+        let least = read::<House>(r#"{"number": 65535, "name": null}"#).unwrap();
         assert_eq!(
             (least.number, least.name, least.rooms),
             (65_535, None, vec![])
         );
+        assert_eq!(read::<Colour>("\"green\"").unwrap(), Colour::Green);
+        assert_eq!(
+            read::<(bool, u32)>("[true, 4294967295]").unwrap(),
+            (true, u32::MAX)
+        );
+        assert_eq!(read::<u64>("18446744073709551615").unwrap(), u64::MAX);
     }
 
     #[test]
-    fn tells_what_a_type_does_not_take() {
+    fn what_is_wrong_is_told_with_its_place() {
         for (text, expected) in [
-            (
-                "[7]",
-                "invalid type: an array, expected struct House at byte 0",
-            ),
-            ("{}", "missing field `number`"),
+            ("[7]", "at byte 0: an array, where an object has to be"),
+            (" {}", "at byte 1: no field `number`"),
             (
                 r#"{"number": 1, "street": 2}"#,
-                "unknown field `street`, expected one of `number`, `name`, `rooms`",
+                "at byte 14: unknown field `street`, known are `number`, `name`, `rooms`",
             ),
             (
                 r#"{"number": 65536}"#,
-                "invalid value: a number, expected u16",
+                "at byte 11: not a whole number from 0 to 65535",
             ),
             (
                 r#"{"number": -1}"#,
-                "invalid type: a number, expected u16 at byte 11",
+                "at byte 11: not a whole number from 0 to 65535",
             ),
             (
                 r#"{"number": 1.5}"#,
-                "invalid type: a number, expected u16 at byte 11",
+                "at byte 11: not a whole number from 0 to 65535",
             ),
             (
                 r#"{"number": "1"}"#,
-                "invalid type: a string, expected u16 at byte 11",
+                "at byte 11: not a whole number from 0 to 65535",
             ),
             (
                 r#"{"number": 1, "name": []}"#,
-                "invalid type: an array, expected a string at byte 22",
+                "at byte 22: an array, where a string has to be",
             ),
             (
-                r#"{"number": 1, "rooms": "kitchen"}"#,
-                "invalid type: a string, expected a sequence at byte 23",
+                r#"{"number": 1, "rooms": null}"#,
+                "at byte 23: null, where an array has to be",
             ),
             (
                 r#"{"number": 1, "rooms": ["attic"]}"#,
-                "unknown variant `attic`, expected one of `kitchen`, `hall`, `bath`",
+                "at byte 24: unknown name `attic`, known are `hall`, `inner`, `kitchen`",
             ),
             (
                 r#"{"number": 1, "rooms": [{"kitchen": 1}]}"#,
-                "invalid type: a number, expected a variant without a value at byte 36",
+                "at byte 24: an object, where a word has to be",
             ),
             (
                 r#"{"number": 1, "rooms": ["hall"]}"#,
-                "invalid type: a word alone, expected a variant with a value",
+                "at byte 24: a string, where an object with one member has to be",
             ),
             (
                 r#"{"number": 1, "rooms": [{}]}"#,
-                "invalid type: an object, expected an object with one member at byte 24",
+                "at byte 24: an object, where an object with one member has to be",
             ),
             (
-                r#"{"number": 1, "rooms": [{"bath": [true]}]}"#,
-                "invalid type: an array, expected struct variant Room::Bath at byte 33",
+                r#"{"number": 1, "rooms": [2]}"#,
+                "at byte 24: a number, where a word or an object has to be",
             ),
             (
                 r#"{"number": 1, "number": 1}"#,
-                "a member that appears twice at byte 14",
+                "at byte 14: a member that appears twice",
             ),
-            (r#"{"number": 1"#, "the text ends too early at byte 12"),
+            (r#"{"number": 1"#, "at byte 12: the text ends too early"),
         ] {
-            assert_eq!(problem(text), expected, "{text}");
+            assert_eq!(problem::<House>(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn tells_no_secret() {
-        assert!(!problem(r#"{"number": "hunter2"}"#).contains("hunter2"));
-    }
-
-    #[test]
-    fn keeps_a_document_as_it_is() {
-        #[derive(Deserialize, Serialize)]
-        struct Around {
-            inside: Document,
-        }
-        let text = r#"{"inside":{"b":[1,null,true,-0.5,18446744073709551615],"a":"\"\\\u00e9"}}"#;
-        let around: Around = read(&json::parse(text.as_bytes()).unwrap()).unwrap();
         assert_eq!(
-            around.inside.as_str(),
-            r#"{"b":[1,null,true,-0.5,18446744073709551615],"a":"\"\\é"}"#
+            problem::<Colour>("\"blue\""),
+            "at byte 0: unknown word `blue`, known are `red`, `green`"
         );
-        let written = serde_json::to_string(&around).unwrap();
-        assert_eq!(written, text.replace("\\u00e9", "é"));
+        assert_eq!(
+            problem::<bool>("\"true\""),
+            "at byte 0: a string, where `true` or `false` has to be"
+        );
+        assert_eq!(
+            problem::<(u32, u32)>("[1, 2, 3]"),
+            "at byte 0: an array, where an array of two has to be"
+        );
+    }
+
+    #[test]
+    fn no_secret_is_told() {
+        assert!(!problem::<House>(r#"{"number": "hunter2"}"#).contains("hunter2"));
     }
 }

@@ -11,10 +11,11 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::json::{self, Value};
+use crate::read::read_word;
 
 /// The most entries that a list may have.
 pub const MAX_ENTRIES: usize = 1 << 21;
@@ -47,7 +48,7 @@ const DIGEST_BYTES: usize = 8;
 const ALWAYS: u32 = u32::MAX;
 
 /// What a list names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevokedBy {
     /// The token's `jti` (RFC 7519 §4.1.7).
@@ -57,6 +58,8 @@ pub enum RevokedBy {
     /// The `kid` in the token's header (RFC 7515 §4.1.4), or of the key that signed it where there is none.
     Kid,
 }
+
+read_word!(RevokedBy { "jti" => Jti, "sub" => Sub, "kid" => Kid });
 
 impl RevokedBy {
     /// All of them.

@@ -6,12 +6,13 @@
 use alloc::string::String;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::json::{self, Kind, Number, Value};
+use crate::read::{self, Read, ReadError, read_variant};
 
 /// A string, a number or a truth.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scalar {
     /// A string, compared byte for byte.
@@ -22,25 +23,15 @@ pub enum Scalar {
     Boolean(bool),
 }
 
+read_variant!(Scalar { "string" => String, "number" => Number, "boolean" => Boolean });
+
 /// A number as it was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
 pub struct NumberText(
     // INVARIANT: a JSON number.
     String,
 );
-
-/// A text that is no JSON number (RFC 8259 §6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotANumber;
-
-impl fmt::Display for NotANumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the text is no JSON number")
-    }
-}
-
-impl core::error::Error for NotANumber {}
 
 impl Scalar {
     /// The scalar that a JSON value is; `None` for `null`, an array and an object.
@@ -82,13 +73,15 @@ impl fmt::Display for Scalar {
     }
 }
 
-impl TryFrom<String> for NumberText {
-    type Error = NotANumber;
-
-    fn try_from(text: String) -> Result<Self, NotANumber> {
-        match Number::parse(&text) {
-            Some(_) => Ok(Self(text)),
-            None => Err(NotANumber),
+impl Read for NumberText {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        let text = read::text(value)?;
+        match Number::parse(text) {
+            Some(_) => Ok(Self(text.into())),
+            None => Err(ReadError::new(
+                value,
+                &"a text that is no JSON number (RFC 8259 §6)",
+            )),
         }
     }
 }
@@ -105,6 +98,7 @@ mod tests {
     use std::assert_eq;
 
     use super::*;
+    use crate::read::read_text;
 
     fn scalar(json: &str) -> Scalar {
         Scalar::of(&json::parse(json.as_bytes()).unwrap()).unwrap()
@@ -175,17 +169,14 @@ mod tests {
             "false",
         ] {
             let written = serde_json::to_string(&scalar(json)).unwrap();
-            assert_eq!(
-                serde_json::from_str::<Scalar>(&written).unwrap(),
-                scalar(json)
-            );
+            assert_eq!(read_text::<Scalar>(&written).unwrap(), scalar(json));
             assert_eq!(scalar(json).to_string(), json);
         }
         for text in [
             "", "x", " 1", "1 ", "01", "+1", ".5", "1.", "NaN", "\"1\"", "[1]",
         ] {
             let written = serde_json::json!({ "number": text }).to_string();
-            assert!(serde_json::from_str::<Scalar>(&written).is_err(), "{text}");
+            assert!(read_text::<Scalar>(&written).is_err(), "{text}");
         }
     }
 }

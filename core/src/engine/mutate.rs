@@ -118,6 +118,7 @@ fn payload(token: &UntrustedToken<'_>, claims: &Claims<'_>, wanted: &ForwardedPa
 mod tests {
     use super::*;
     use crate::config::{ClaimFormat, ForwardedClaim};
+    use crate::read::read_text;
     use serde_json::json;
 
     /// What becomes of a payload, as `(headers, filter state, clear_route_cache)`.
@@ -132,7 +133,7 @@ mod tests {
         .map(crate::jose::base64url::encode)
         .join(".");
         let token = UntrustedToken::parse(compact.as_bytes()).unwrap();
-        let handling = serde_json::from_value(handling.clone()).unwrap();
+        let handling = read_text(&handling.to_string()).unwrap();
         let identity = identity(&token, &token.claims().unwrap(), &handling)?;
         let mut edits = HeaderEdits::default();
         identity.apply(&mut edits);

@@ -29,7 +29,7 @@ use crate::header_names::HeaderNames;
 use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError, Sha256Digest};
 use crate::json::{self, Number, Value};
 use crate::matching::{Matcher, MatcherError};
-use crate::read::{ReadError, read};
+use crate::read::{Read, ReadError};
 use crate::replay::LocalMemory;
 use crate::request::fold_header_name;
 use crate::revocation::{Entry, RevocationError, RevocationList};
@@ -157,7 +157,7 @@ impl Config {
     #[inline(never)]
     pub fn parse(json: &[u8]) -> Result<Self, SetupError> {
         let value = json::parse(json).map_err(|error| SetupError::Malformed(error.into()))?;
-        match read(&value) {
+        match Self::read(&value) {
             Ok(Self { nexus, .. }) if nexus != FORMAT_VERSION => Err(SetupError::Version {
                 found: nexus.into(),
             }),

@@ -1,11 +1,14 @@
 //! The signature algorithms that Nexus verifies (RFC 7518 §3.1, RFC 8037 §3.1, RFC 8812 §3.2).
 
 use core::fmt;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::json::Value;
+use crate::read::{self, Read, ReadError};
 
 /// A JWS algorithm, by its registered name. `none` is not one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "policy", derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "policy", derive(serde::Deserialize, schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -101,6 +104,12 @@ impl Algorithm {
     /// Whether signer and verifier share one secret (HS256, HS384, HS512).
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
+}
+
+impl Read for Algorithm {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        read::word(value, &Self::ALL.map(Self::name), &Self::ALL)
     }
 }
 

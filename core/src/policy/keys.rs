@@ -9,10 +9,9 @@ use super::diagnostic::{Code, Diagnostic, quote};
 use super::key_sources::{Counting, Keys, fixed};
 use super::node::Node;
 use super::render::LineIndex;
-use crate::config::FixedKeys;
+use crate::config::{Document, FixedKeys};
 use crate::jose::{Algorithm, JwkSet, JwkSetError, KeyError, KeyOrigin, PemError, RejectedKey};
 use crate::json::Span;
-use crate::read::Document;
 
 impl Compiler<'_> {
     /// The keys of `jwks`.

@@ -25,6 +25,7 @@ mod node;
 mod possession;
 mod preset;
 mod provider;
+mod read;
 mod redact;
 mod reference;
 mod render;
@@ -218,7 +219,7 @@ fn check_structure(node: &Node<'_, '_>, found: &mut Diagnostics) -> Option<Form>
 
 /// The types of a document whose structure was checked.
 fn typed<'n, T: Deserialize<'n>>(document: &'n Value<'_>, found: &mut Diagnostics) -> Option<T> {
-    match crate::read::read(document) {
+    match read::read(document) {
         Ok(policy) => Some(policy),
         Err(error) => {
             let message = format!("the policy passed its check, but not its reader: {error}");

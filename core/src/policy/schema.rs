@@ -405,7 +405,7 @@ mod tests {
     use crate::policy::check::Checker;
     use crate::policy::diagnostic::Diagnostics;
     use crate::policy::node::Node;
-    use crate::read::read;
+    use crate::policy::read::read;
 
     /// A name, or a tree of them.
     #[derive(Debug, PartialEq, Deserialize, JsonSchema)]

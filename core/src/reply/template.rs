@@ -8,16 +8,25 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::json::Value;
+use crate::read::{Read, ReadError, read_variant, read_word};
 
 /// A text with substitutions, as a list of its parts.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Template(Vec<Part>);
 
+impl Read for Template {
+    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
+        Read::read(value).map(Self)
+    }
+}
+
 /// A part of a template.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     /// Text that stays as it is.
     Text(String),
@@ -25,8 +34,10 @@ pub enum Part {
     Value(Substitution),
 }
 
+read_variant!(Part { "text" => Text, "value" => Value });
+
 /// What may be put into a template.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Substitution {
     /// The stable code of the refusal.
@@ -40,6 +51,13 @@ pub enum Substitution {
     /// The URL of the request without tokens, in percent-encoding. Only in the URL of a redirect.
     ReturnTo,
 }
+
+read_word!(
+    Substitution {
+        "reason" => Reason, "status" => Status, "message" => Message, "app" => App,
+        "return_to" => ReturnTo,
+    }
+);
 
 impl Substitution {
     /// All that there is.

@@ -16,13 +16,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::freshness;
 use crate::discovery::MAX_JWKS_URI_BYTES;
 use crate::jose::Sha256Digest;
 use crate::json;
-use crate::read::read;
+use crate::read::{Read, read_object};
 use crate::shared::{ANY_NUMBER, NO_NUMBER, Process, StoreError};
 use crate::time::{Millis, Timestamp};
 
@@ -67,8 +67,7 @@ impl Topic {
 }
 
 /// What the engines of a process know about a source.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub(super) struct Record {
     /// What was fetched last.
     pub(super) published: Option<Published>,
@@ -94,9 +93,15 @@ pub(super) struct Record {
     pub(super) bells: Vec<u32>,
 }
 
+read_object!(
+    Record {} or default {
+        published, dated, location, lease, failures, unusable, retry_at, stale_told,
+        refetches, refetch_at, bells,
+    }
+);
+
 /// What was fetched, without itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Published {
     /// The SHA-256 digest of the content, in base64url.
     pub(super) digest: String,
@@ -114,6 +119,8 @@ pub(super) struct Published {
     pub(super) etag: Option<String>,
 }
 
+read_object!(Published { digest, meaning, began, at, url } or default { max_age_secs, etag });
+
 impl Published {
     /// Whether an engine may have written it. Other programs can.
     fn is_sane(&self) -> bool {
@@ -127,14 +134,15 @@ impl Published {
 }
 
 /// The right to fetch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Lease {
     /// Who has it.
     pub(super) holder: u64,
     /// Until when, in milliseconds since the epoch.
     pub(super) until: u64,
 }
+
+read_object!(Lease { holder, until });
 
 impl Record {
     /// The lease of somebody who may still be at work. One that ends later than a lease taken now, `longest`, is from
@@ -216,7 +224,7 @@ impl Record {
     }
 
     fn parse(value: &[u8]) -> Option<Self> {
-        let record: Self = read(&json::parse(value).ok()?).ok()?;
+        let record = Self::read(&json::parse(value).ok()?).ok()?;
         let published = record.published.as_ref();
         let is_sane = record.bells.len() <= MAX_BELLS
             && published.is_none_or(Published::is_sane)

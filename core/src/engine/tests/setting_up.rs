@@ -17,7 +17,7 @@ fn what_the_engine_cannot_work_with_is_refused_by_name() {
             json!(1),
             "the configuration has version 1, this filter reads version 3",
         ),
-        ("/unmatched", json!("maybe"), "unknown variant `maybe`"),
+        ("/unmatched", json!("maybe"), "unknown word `maybe`"),
         ("/typo", json!(1), "unknown field `typo`"),
         (
             "/providers/0/algorithms",
@@ -27,7 +27,7 @@ fn what_the_engine_cannot_work_with_is_refused_by_name() {
         (
             "/providers/0/algorithms",
             json!(["none"]),
-            "unknown variant `none`",
+            "unknown word `none`",
         ),
         (
             "/providers/0/algorithms",
