@@ -36,8 +36,6 @@ use crate::{
 const LATENCY: Duration = Duration::from_millis(50);
 /// What the filter may add to that, in milliseconds.
 const LIMIT: f64 = 150.0;
-/// What the build allows for the module, in bytes.
-const LARGEST_MODULE: u64 = 900_000;
 /// Connections that are opened one after the other: the kernel spreads them over both workers.
 const CONNECTIONS: usize = 8;
 const PATH: &str = "/api/orders/1042";
@@ -188,21 +186,20 @@ fn table(contenders: &[Contender]) -> Table {
 
 fn goal(contenders: &[Contender], module: u64) -> Table {
     let mut table = Table::new(["goal", "at most", "measured", ""]);
-    let word = |reached: bool| if reached { "reached" } else { "missed" };
     if let [none, .., nexus] = contenders {
         let added = nexus.added(none).median();
         table.row([
             "what Nexus adds beside the answer of the JWKS server, ms",
             &figure(LIMIT),
             &figure(added),
-            word(added <= LIMIT),
+            if added <= LIMIT { "reached" } else { "missed" },
         ]);
     }
     table.row([
-        "bytes of the module",
-        &LARGEST_MODULE.to_string(),
+        "bytes of the module, which the build holds to its budget",
+        "",
         &module.to_string(),
-        word(module <= LARGEST_MODULE),
+        "",
     ]);
     table
 }

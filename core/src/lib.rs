@@ -56,7 +56,7 @@ pub mod reply;
 pub mod request;
 pub mod revocation;
 pub mod scalar;
-mod scan;
+pub mod scan;
 pub mod shared;
 mod sort;
 pub mod target_uri;

@@ -1,4 +1,6 @@
-//! Looks for bytes sixteen at a time.
+//! Looks at bytes many at a time.
+
+use core::cmp::Ordering;
 
 use crate::bytes16::Bytes16;
 
@@ -41,6 +43,26 @@ pub(crate) fn count_unescaped(text: &[u8]) -> usize {
     behind(text, rest, count)
 }
 
+/// Compares as the order of slices does, without what the compiler makes of that order: the function that compares memory,
+/// which where there is no C library has to be made of something else. Both have the same length, or the shorter one is
+/// compared with as much of the other.
+pub fn compare(one: &[u8], other: &[u8]) -> Ordering {
+    let (mut one, mut other) = (one, other);
+    while let (Some((first, ones)), Some((second, others))) =
+        (one.split_first_chunk(), other.split_first_chunk())
+    {
+        // The first byte that differs is the most significant one.
+        let (first, second) = (u64::from_be_bytes(*first), u64::from_be_bytes(*second));
+        if first != second {
+            return first.cmp(&second);
+        }
+        (one, other) = (ones, others);
+    }
+    let mut pairs = one.iter().zip(other);
+    let differing = pairs.find(|(first, second)| first != second);
+    differing.map_or(Ordering::Equal, |(first, second)| first.cmp(second))
+}
+
 /// Where in `text` a place of its end is.
 fn behind(text: &[u8], end: &[u8], place: usize) -> usize {
     text.len().wrapping_sub(end.len()).wrapping_add(place)
@@ -50,6 +72,19 @@ fn behind(text: &[u8], end: &[u8], place: usize) -> usize {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn it_compares_as_slices_do(one in text(), other in text(), shared in text()) {
+            let mut one = [shared.clone(), one].concat();
+            let mut other = [shared, other].concat();
+            let length = one.len().min(other.len());
+            one.truncate(length);
+            other.truncate(length);
+            prop_assert_eq!(compare(&one, &other), one.cmp(&other));
+            prop_assert_eq!(compare(&one, &one), Ordering::Equal);
+        }
+    }
 
     /// Bytes of which many are next to those that are looked for.
     fn text() -> impl Strategy<Value = std::vec::Vec<u8>> {

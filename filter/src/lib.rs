@@ -18,6 +18,7 @@ extern crate alloc;
 
 mod events;
 mod host;
+mod memory;
 mod metrics;
 mod panic;
 mod plugin;
