@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::json::Value;
 use crate::read::{self, Read, ReadError};
+use crate::sort::sort_and_dedup;
 
 /// How many characters a `*` stands for at most: the length of a label of a host (RFC 1035 §2.3.4).
 pub const MAX_WILDCARD_CHARS: usize = 63;
@@ -127,8 +128,7 @@ fn after_wildcard(issuer: &[u8], reached: &[usize], literal: &[u8]) -> Vec<usize
             }
         }
     }
-    places.sort_unstable();
-    places.dedup();
+    sort_and_dedup(&mut places);
     places
 }
 

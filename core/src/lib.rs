@@ -59,6 +59,7 @@ pub mod scalar;
 pub mod scan;
 pub mod shared;
 mod sort;
+pub mod sorted;
 pub mod target_uri;
 pub mod text_match;
 pub mod time;

@@ -14,7 +14,6 @@ mod prefix_table;
 mod route;
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -24,6 +23,8 @@ use crate::path::{NormalPath, PathError};
 use crate::regex::RegexError;
 use crate::request::Request;
 use crate::scan::split_once;
+use crate::sort::sort_by;
+use crate::sorted::SortedMap;
 use crate::text_match::TextMatchError;
 use prefix_table::PrefixTable;
 use route::Routes;
@@ -91,15 +92,15 @@ struct Sought<'r> {
     request: &'r Request<'r>,
     /// What the conditions of routes said, by app and route. They do not depend on how the path is read, and a
     /// request that can be read in many ways pays for a long query once.
-    conditions: BTreeMap<(usize, usize), Option<bool>>,
+    conditions: SortedMap<(usize, usize), Option<bool>>,
 }
 
 /// The apps of a configuration, ordered for matching.
 #[derive(Debug, Default)]
 pub struct Matcher {
-    exact: BTreeMap<String, Paths>,
+    exact: SortedMap<String, Paths>,
     /// By the suffix behind `*`, dot included.
-    wildcard: BTreeMap<String, Paths>,
+    wildcard: SortedMap<String, Paths>,
     any: Paths,
     apps: Vec<AppRoutes>,
 }
@@ -128,19 +129,17 @@ impl Matcher {
             apps: Vec::with_capacity(apps.len()),
             ..Self::default()
         };
-        let mut exact: BTreeMap<&str, Found> = BTreeMap::new();
-        let mut wildcard: BTreeMap<&str, Found> = BTreeMap::new();
-        let mut any = Found::new();
+        let (mut exact, mut wildcard, mut any) = (Vec::new(), Vec::new(), Found::new());
         for (index, app) in apps.iter().enumerate() {
             let index = AppIndex(index);
             let prefix = decoded(&app.path);
             for host in &app.hosts {
-                let paths = match host.strip_prefix('*') {
-                    None => exact.entry(host).or_default(),
-                    Some("") => &mut any,
-                    Some(suffix) => wildcard.entry(suffix).or_default(),
-                };
-                paths.push((prefix.clone(), index));
+                let path = (prefix.clone(), index);
+                match host.strip_prefix('*') {
+                    None => exact.push((host.as_str(), path)),
+                    Some("") => any.push(path),
+                    Some(suffix) => wildcard.push((suffix, path)),
+                }
             }
             let routes =
                 Routes::new(&app.routes, app.route_order).map_err(|error| (index, error))?;
@@ -149,15 +148,8 @@ impl Matcher {
                 routes,
             });
         }
-        let tables = |found: BTreeMap<&str, Found>| {
-            let mut tables = BTreeMap::new();
-            for (host, paths) in found {
-                tables.insert(host.into(), Paths::new(paths));
-            }
-            tables
-        };
-        matcher.exact = tables(exact);
-        matcher.wildcard = tables(wildcard);
+        matcher.exact = by_host(exact);
+        matcher.wildcard = by_host(wildcard);
         matcher.any = Paths::new(any);
         Ok(matcher)
     }
@@ -177,7 +169,7 @@ impl Matcher {
             method,
             query: query(target),
             request,
-            conditions: BTreeMap::new(),
+            conditions: SortedMap::new(),
         };
         let rule = self.find(&host, path.decoded(), &mut sought)?;
         for reading in path.other_readings() {
@@ -223,6 +215,21 @@ impl Matcher {
             .chain(wildcards)
             .chain(core::iter::once(&self.any))
     }
+}
+
+/// The apps of each host, in their order.
+fn by_host(mut found: Vec<(&str, (Vec<u8>, AppIndex))>) -> SortedMap<String, Paths> {
+    sort_by(&mut found, |one, other| one.0.cmp(other.0));
+    let mut hosts = SortedMap::new();
+    let mut found = found.into_iter().peekable();
+    while let Some((host, first)) = found.next() {
+        let mut paths = Found::from([first]);
+        while let Some((_, path)) = found.next_if(|(other, _)| *other == host) {
+            paths.push(path);
+        }
+        hosts.insert(host.into(), Paths::new(paths));
+    }
+    hosts
 }
 
 /// The app with the longest prefix of a path, on segment boundaries.

@@ -11,7 +11,6 @@
 )]
 
 use alloc::alloc::{Layout, alloc};
-use alloc::collections::BTreeMap;
 use alloc::format;
 use core::cell::RefCell;
 use core::hash::{BuildHasherDefault, Hasher};
@@ -20,6 +19,7 @@ use core::ptr::null_mut;
 use hashbrown::HashMap;
 
 use nexus_core::engine::RequestId;
+use nexus_core::sorted::SortedMap;
 
 use crate::host::{self, LogLevel};
 use crate::plugin::Plugin;
@@ -92,7 +92,7 @@ impl Hasher for ContextHasher {
 /// Every context of a VM.
 struct Contexts {
     /// The configurations; one has no plugin before it was accepted.
-    roots: BTreeMap<u32, Option<Plugin>>,
+    roots: SortedMap<u32, Option<Plugin>>,
     streams: Streams,
 }
 
@@ -163,7 +163,7 @@ struct Vm(RefCell<Contexts>);
 unsafe impl Sync for Vm {}
 
 static VM: Vm = Vm(RefCell::new(Contexts {
-    roots: BTreeMap::new(),
+    roots: SortedMap::new(),
     streams: Streams(HashMap::with_hasher(BuildHasherDefault::new())),
 }));
 

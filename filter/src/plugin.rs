@@ -1,7 +1,6 @@
 //! One configuration at work: the engine, the fetches under way, the counters.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec;
 use core::fmt;
@@ -13,6 +12,7 @@ use nexus_core::engine::{
     SetupError,
 };
 use nexus_core::request::Request;
+use nexus_core::sorted::SortedMap;
 use nexus_core::time::{Millis, Timestamp};
 
 use crate::events::Streams;
@@ -71,7 +71,7 @@ pub(crate) struct Plugin {
     root: u32,
     engine: Engine,
     /// The fetches under way, by the host's token.
-    fetches: BTreeMap<u32, Fetch>,
+    fetches: SortedMap<u32, Fetch>,
     metrics: Metrics,
     /// What the host was asked for ticks.
     alarm: Alarm,
@@ -112,7 +112,7 @@ impl Plugin {
         let mut plugin = Self {
             root,
             engine,
-            fetches: BTreeMap::new(),
+            fetches: SortedMap::new(),
             metrics: Metrics::define(),
             alarm: Alarm::default(),
             second: None,

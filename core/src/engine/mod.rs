@@ -30,6 +30,7 @@ mod mutate;
 pub(crate) mod parameters;
 mod possession;
 mod prospect;
+mod queue;
 mod removal;
 mod reply;
 mod requirement;

@@ -22,6 +22,7 @@ use crate::config::{
     Binding, Enforcement, Handling, JwtAuth, MAX_REQUIREMENT_DEPTH, Requirement, TokenSource,
 };
 use crate::jose::dpop::VerifiedProof;
+use crate::sort::sort_and_dedup;
 use crate::time::Millis;
 
 /// An index into [`Plan::uses`].
@@ -234,8 +235,7 @@ impl Plan {
     /// The same with what follows from the providers themselves, which the plan names by their indices.
     pub(super) fn with_providers(mut self, providers: &[Provider], sources: &[Source]) -> Self {
         let mut known: Vec<_> = self.uses.iter().map(|part| part.provider.0).collect();
-        known.sort_unstable();
-        known.dedup();
+        sort_and_dedup(&mut known);
         for provider in known.iter().filter_map(|index| providers.get(*index)) {
             self.traits.add(provider, sources);
         }

@@ -4,14 +4,17 @@
 //! ones that news are about. None of that looks at every source: a start with a thousand of them would otherwise look
 //! at each a thousand times. What a source does is not decided here; see [`super::source`].
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Deref;
 
 use super::SourceIndex;
 use super::commons::Topic;
 use super::fetch::FetchId;
+use super::queue::Queue;
 use super::source::Source;
+use crate::sort::sort_by;
+use crate::sorted::SortedMap;
 use crate::time::Timestamp;
 
 /// The sources of an engine, which are read as a slice and changed by [`change`](Self::change) alone.
@@ -21,11 +24,11 @@ pub(super) struct Sources {
     /// By source.
     entries: Vec<Entry>,
     /// Those that begin something by themselves, by when.
-    beginning: BTreeSet<(Timestamp, usize)>,
+    beginning: Queue<Timestamp, SourceIndex>,
     /// Those with a fetch under way, by when it is given up.
-    awaiting: BTreeSet<(Timestamp, usize)>,
+    awaiting: Queue<Timestamp, SourceIndex>,
     /// The last fetch of each source, by its name.
-    fetches: BTreeMap<FetchId, SourceIndex>,
+    fetches: SortedMap<FetchId, SourceIndex>,
     /// Those that share a name with other engines, by that name; in their order.
     topics: BTreeMap<Topic, Vec<SourceIndex>>,
 }
@@ -62,7 +65,7 @@ impl Sources {
     pub(super) fn push(&mut self, source: Source, topic: Topic) -> SourceIndex {
         let index = SourceIndex(self.list.len());
         let entry = Entry::of(&source, None);
-        self.queue(entry).insert((entry.at, index.0));
+        self.queue(entry).insert(entry.at, index);
         self.entries.push(entry);
         self.list.push(source);
         self.topics.entry(topic).or_default().push(index);
@@ -72,18 +75,18 @@ impl Sources {
     /// Changes a source, and notes when it has something to do from now on. `None` when there is no such source.
     pub(super) fn change<T>(
         &mut self,
-        SourceIndex(index): SourceIndex,
+        index: SourceIndex,
         change: impl FnOnce(&mut Source) -> T,
     ) -> Option<T> {
-        let source = self.list.get_mut(index)?;
-        let entry = self.entries.get_mut(index)?;
+        let source = self.list.get_mut(index.0)?;
+        let entry = self.entries.get_mut(index.0)?;
         let outcome = change(source);
         let before = *entry;
         let after = Entry::of(source, entry.fetch);
         *entry = after;
         if (before.at, before.awaits) != (after.at, after.awaits) {
-            self.queue(before).remove(&(before.at, index));
-            self.queue(after).insert((after.at, index));
+            self.queue(before).remove(before.at, index);
+            self.queue(after).insert(after.at, index);
         }
         Some(outcome)
     }
@@ -114,54 +117,54 @@ impl Sources {
     /// The source whose turn it is to begin something; `None` when it is nobody's yet.
     pub(super) fn due(&self, now: Timestamp) -> Option<SourceIndex> {
         let (at, index) = self.beginning.first()?;
-        (*at <= now).then_some(SourceIndex(*index))
+        (at <= now).then_some(index)
     }
 
     /// The sources whose fetches are to be given up, in their order.
     pub(super) fn overdue(&self, now: Timestamp) -> Vec<SourceIndex> {
-        let mut overdue: Vec<usize> = self
-            .awaiting
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .map(|(_, index)| *index)
-            .collect();
-        overdue.sort_unstable();
-        overdue.into_iter().map(SourceIndex).collect()
+        let overdue = self.awaiting.up_to(now);
+        let mut overdue: Vec<_> = overdue.map(|(_, index)| index).collect();
+        sort_by(&mut overdue, SourceIndex::cmp);
+        overdue
     }
 
     /// The sources that news are about, in their order.
     pub(super) fn about(&self, topic: &[u8]) -> Vec<SourceIndex> {
-        Topic::from_bytes(topic)
-            .and_then(|topic| self.topics.get(&topic))
-            .cloned()
-            .unwrap_or_default()
+        let topic = Topic::from_bytes(topic);
+        topic.map_or(&[][..], |topic| self.of(topic)).to_vec()
+    }
+
+    /// The sources that share this name, in their order.
+    pub(super) fn of(&self, topic: Topic) -> &[SourceIndex] {
+        self.topics.get(&topic).map_or(&[], Vec::as_slice)
     }
 
     /// When the first of them has something to do; `None` when there is none.
     pub(super) fn next_event(&self) -> Option<Timestamp> {
         let firsts = [self.beginning.first(), self.awaiting.first()];
-        firsts.into_iter().flatten().map(|(at, _)| *at).min()
+        firsts.into_iter().flatten().map(|(at, _)| at).min()
     }
 
     /// Panics where the schedule is not what looking at every source gives.
     #[cfg(test)]
     pub(super) fn assert_consistent(&self) {
-        let (mut beginning, mut awaiting) = (BTreeSet::new(), BTreeSet::new());
-        for (index, source) in self.list.iter().enumerate() {
+        let (mut beginning, mut awaiting) = (Queue::default(), Queue::default());
+        for (place, source) in self.list.iter().enumerate() {
+            let index = SourceIndex(place);
             let at = source.next_event();
             match source.is_due(at) {
-                true => beginning.insert((at, index)),
-                false => awaiting.insert((at, index)),
+                true => beginning.insert(at, index),
+                false => awaiting.insert(at, index),
             };
             assert_eq!(source.is_overdue(at), !source.is_due(at));
-            let fetch = self.entries[index].fetch;
-            assert!(fetch.is_none_or(|id| self.fetches.get(&id) == Some(&SourceIndex(index))));
+            let fetch = self.entries[place].fetch;
+            assert!(fetch.is_none_or(|id| self.fetches.get(&id) == Some(&index)));
         }
         assert_eq!((&self.beginning, &self.awaiting), (&beginning, &awaiting));
         assert!(self.fetches.len() <= self.list.len());
     }
 
-    fn queue(&mut self, entry: Entry) -> &mut BTreeSet<(Timestamp, usize)> {
+    fn queue(&mut self, entry: Entry) -> &mut Queue<Timestamp, SourceIndex> {
         match entry.awaits {
             true => &mut self.awaiting,
             false => &mut self.beginning,

@@ -5,7 +5,7 @@
 //! the proxy can tell.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -33,7 +33,7 @@ use crate::read::{Read, ReadError};
 use crate::replay::LocalMemory;
 use crate::request::fold_header_name;
 use crate::revocation::{Entry, RevocationError, RevocationList};
-use crate::sort::sort_and_dedup;
+use crate::sort::{sort_and_dedup, sort_by};
 use crate::time::Timestamp;
 
 /// Why a configuration gives no engine.
@@ -193,7 +193,7 @@ pub(super) fn build(
     let mut sources = Sources {
         default_ttl_secs: default_ttl_secs(environment)?,
         now,
-        origins: BTreeMap::new(),
+        origins: Vec::new(),
         list: super::schedule::Sources::default(),
     };
     let mut providers = Vec::with_capacity(config.providers.len());
@@ -281,7 +281,7 @@ fn default_ttl_secs(
 }
 
 /// What is fetched, and from where.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(PartialEq, Eq)]
 enum Origin {
     /// With the thumbprints of the keys that count.
     Keys(RemoteKeys, Vec<Sha256Digest>),
@@ -306,23 +306,24 @@ impl Origin {
 struct Sources {
     default_ttl_secs: Option<u64>,
     now: Timestamp,
-    /// Where each of `list` is from.
-    origins: BTreeMap<Origin, SourceIndex>,
+    /// Where each of `list` is from, in the same order.
+    origins: Vec<Origin>,
     list: super::schedule::Sources,
 }
 
 impl Sources {
     /// The source of that; providers that need the same share it and its fetches.
     fn index_of(&mut self, origin: Origin) -> SourceIndex {
-        if let Some(known) = self.origins.get(&origin) {
-            return *known;
-        }
         let purpose = origin.purpose();
         let topic = purpose.topic();
+        let mut at_one_place = self.list.of(topic).iter();
+        if let Some(known) = at_one_place.find(|known| self.origins.get(known.0) == Some(&origin)) {
+            return *known;
+        }
         let holder = self.list.len() as u64;
         let source = Source::new(purpose, self.default_ttl_secs, holder, self.now);
         let index = self.list.push(source, topic);
-        self.origins.insert(origin, index);
+        self.origins.push(origin);
         index
     }
 }
@@ -600,11 +601,14 @@ pub(super) fn has_one_value_for_each_target(handling: &Handling) -> bool {
                     .all(|(_, twin)| is_same(twin, claim))
             });
     }
-    let mut seen: BTreeMap<ForwardTarget, Option<&ForwardedClaim>> = BTreeMap::new();
-    forwarded(handling).all(|(target, claim)| {
-        let twin = seen.insert(target.folded(), claim);
-        twin.is_none_or(|twin| is_same(twin, claim))
-    })
+    let mut all: Vec<_> = forwarded(handling)
+        .map(|(target, claim)| (target.folded(), claim))
+        .collect();
+    sort_by(&mut all, |one, other| one.0.cmp(&other.0));
+    let neighbours = all.iter().zip(all.iter().skip(1));
+    neighbours
+        .filter(|(one, other)| one.0 == other.0)
+        .all(|(one, other)| is_same(one.1, other.1))
 }
 
 #[inline(never)]

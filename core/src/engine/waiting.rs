@@ -3,13 +3,16 @@
 //! They are found by what ends their wait: the answer of a source, or their deadline. Looking at each of them for each
 //! answer would be a million looks where a thousand wait while a thousand sources answer.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::queue::Queue;
 use super::{RequestId, SourceIndex};
 use crate::matching::Rule;
 use crate::request::OwnedRequest;
 use crate::sort::sort_by;
+use crate::sorted::SortedMap;
 use crate::time::{Millis, Timestamp};
 
 /// A request that waits for sources.
@@ -40,13 +43,14 @@ pub(super) struct Wait {
 /// All requests that wait.
 #[derive(Debug, Default)]
 pub(super) struct WaitingRequests {
-    requests: BTreeMap<RequestId, Waiting>,
+    // At most so many that moving the pointers behind one is nothing.
+    requests: SortedMap<RequestId, Box<Waiting>>,
     /// How many bytes of requests these are.
     bytes: usize,
     /// Who waits for which source.
-    by_source: BTreeSet<(SourceIndex, RequestId)>,
+    by_source: Queue<SourceIndex, RequestId>,
     /// Until when who waits that is not ready.
-    by_deadline: BTreeSet<(Timestamp, RequestId)>,
+    by_deadline: Queue<Timestamp, RequestId>,
     /// Requests that waited and are to be judged again, first come first served.
     ready: VecDeque<RequestId>,
 }
@@ -66,16 +70,17 @@ impl WaitingRequests {
     pub(super) fn insert(&mut self, id: RequestId, request: OwnedRequest, rule: Rule, wait: Wait) {
         self.remove(id);
         self.bytes = self.bytes.saturating_add(request.size());
-        let awaited = wait.awaited.iter().map(|source| (*source, id));
-        self.by_source.extend(awaited);
-        self.by_deadline.insert((wait.deadline, id));
+        for source in &wait.awaited {
+            self.by_source.insert(*source, id);
+        }
+        self.by_deadline.insert(wait.deadline, id);
         let waiting = Waiting {
             request,
             rule,
             wait,
             is_ready: false,
         };
-        self.requests.insert(id, waiting);
+        self.requests.insert(id, Box::new(waiting));
     }
 
     /// Takes a request out.
@@ -83,18 +88,17 @@ impl WaitingRequests {
         let waiting = self.requests.remove(&id)?;
         self.bytes = self.bytes.saturating_sub(waiting.request.size());
         for source in &waiting.wait.awaited {
-            self.by_source.remove(&(*source, id));
+            self.by_source.remove(*source, id);
         }
-        self.by_deadline.remove(&(waiting.wait.deadline, id));
-        Some(waiting)
+        self.by_deadline.remove(waiting.wait.deadline, id);
+        Some(*waiting)
     }
 
     /// A source has answered: who waits for it is to be judged by what it has now.
     pub(super) fn wake_for(&mut self, source: SourceIndex) {
-        let of_source = (source, RequestId(0))..=(source, RequestId(u32::MAX));
-        let woken: Vec<_> = self.by_source.range(of_source).copied().collect();
-        for (source, id) in woken {
-            self.by_source.remove(&(source, id));
+        let woken: Vec<_> = self.by_source.of(source).collect();
+        for id in woken {
+            self.by_source.remove(source, id);
             if let Some(waiting) = self.requests.get_mut(&id) {
                 waiting.wait.awaited.retain(|awaited| *awaited != source);
             }
@@ -104,8 +108,8 @@ impl WaitingRequests {
 
     /// Who has waited long enough is to be judged by what is there.
     pub(super) fn wake_overdue(&mut self, now: Timestamp) {
-        let overdue = self.by_deadline.iter().take_while(|(at, _)| *at <= now);
-        let mut overdue: Vec<_> = overdue.map(|(_, id)| *id).collect();
+        let overdue = self.by_deadline.up_to(now);
+        let mut overdue: Vec<_> = overdue.map(|(_, id)| id).collect();
         sort_by(&mut overdue, RequestId::cmp);
         for id in overdue {
             self.wake(id);
@@ -115,7 +119,7 @@ impl WaitingRequests {
     fn wake(&mut self, id: RequestId) {
         if let Some(waiting) = self.requests.get_mut(&id).filter(|it| !it.is_ready) {
             waiting.is_ready = true;
-            self.by_deadline.remove(&(waiting.wait.deadline, id));
+            self.by_deadline.remove(waiting.wait.deadline, id);
             self.ready.push_back(id);
         }
     }
@@ -123,12 +127,12 @@ impl WaitingRequests {
     /// Nobody waits for longer than from now on, where the clock was set back.
     pub(super) fn shorten(&mut self, now: Timestamp) {
         self.by_deadline.clear();
-        for (id, waiting) in &mut self.requests {
+        for (id, waiting) in self.requests.iter_mut() {
             let latest = now.after(waiting.wait.longest);
             waiting.wait.deadline = waiting.wait.deadline.min(latest);
             waiting.wait.arrived = waiting.wait.arrived.min(now);
             if !waiting.is_ready {
-                self.by_deadline.insert((waiting.wait.deadline, *id));
+                self.by_deadline.insert(waiting.wait.deadline, *id);
             }
         }
     }
@@ -146,7 +150,7 @@ impl WaitingRequests {
     /// When something is to be done about one of them; `None` when there is none.
     pub(super) fn next_event(&self) -> Option<Timestamp> {
         match self.ready.is_empty() {
-            true => self.by_deadline.first().map(|(at, _)| *at),
+            true => self.by_deadline.first().map(|(at, _)| at),
             false => Some(Timestamp::from_millis(0)),
         }
     }
@@ -154,19 +158,21 @@ impl WaitingRequests {
     /// Panics where what is found by source or by deadline is not what looking at every request gives.
     #[cfg(test)]
     pub(super) fn assert_consistent(&self) {
-        let (mut by_source, mut by_deadline) = (BTreeSet::new(), BTreeSet::new());
-        for (id, waiting) in &self.requests {
-            by_source.extend(waiting.wait.awaited.iter().map(|source| (*source, *id)));
+        let (mut by_source, mut by_deadline) = (Queue::default(), Queue::default());
+        for (id, waiting) in self.requests.iter() {
+            for source in &waiting.wait.awaited {
+                by_source.insert(*source, *id);
+            }
             match waiting.is_ready {
                 true => assert!(self.ready.contains(id)),
-                false => assert!(by_deadline.insert((waiting.wait.deadline, *id))),
+                false => assert!(by_deadline.insert(waiting.wait.deadline, *id)),
             }
         }
         assert_eq!(
             (&self.by_source, &self.by_deadline),
             (&by_source, &by_deadline)
         );
-        let sizes = self.requests.values().map(|it| it.request.size());
+        let sizes = self.requests.iter().map(|(_, it)| it.request.size());
         assert_eq!(self.bytes, sizes.sum::<usize>());
     }
 
@@ -178,6 +184,6 @@ impl WaitingRequests {
 
     #[cfg(test)]
     pub(super) fn contains_key(&self, id: &RequestId) -> bool {
-        self.requests.contains_key(id)
+        self.requests.get(id).is_some()
     }
 }

@@ -1,11 +1,11 @@
 //! The keys of a set by their names, so that a token's is found among a thousand without looking at the others.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::{Algorithm, Jwk};
 
 use crate::sort::sort_by;
+use crate::sorted::SortedMap;
 
 /// Places in a set of keys.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +15,7 @@ pub(super) struct KeyIndex {
     /// Those of the others, in order.
     unnamed: Vec<usize>,
     /// How many keys are for an algorithm.
-    counts: BTreeMap<Algorithm, Count>,
+    counts: SortedMap<Algorithm, Count>,
 }
 
 /// How many keys are for something.
@@ -36,9 +36,10 @@ impl KeyIndex {
                 false => index.named.push(place),
             }
             for alg in key.algorithms() {
-                let count = index.counts.entry(*alg).or_default();
+                let mut count = index.counts.get(alg).copied().unwrap_or_default();
                 count.all = count.all.saturating_add(1);
                 count.unnamed = count.unnamed.saturating_add(usize::from(is_unnamed));
+                index.counts.insert(*alg, count);
             }
         }
         sort_by(&mut index.named, |one, other| {

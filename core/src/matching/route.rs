@@ -1,6 +1,5 @@
 //! A route: whether a request belongs to it, and in which order routes are asked.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -238,7 +237,7 @@ impl ByPath {
         } else {
             found.extend(&self.all_regexes);
         }
-        found.sort_unstable();
+        sort_by(&mut found, usize::cmp);
         found
     }
 }
@@ -248,14 +247,16 @@ pub(super) fn ordered(
     order: RouteOrder,
 ) -> Result<Vec<RoutePattern>, MatcherError> {
     let mut patterns = Vec::with_capacity(routes.len());
-    // Where each expression stands first.
-    let mut twins: BTreeMap<&str, usize> = BTreeMap::new();
+    // The expressions, each where it stands first, by their text.
+    let mut twins: Vec<(&str, usize)> = Vec::new();
     for (index, route) in routes.iter().enumerate() {
         patterns.push(RoutePattern::new(index, route)?);
         if route.path_kind == PathKind::Regex {
-            twins.entry(&route.path).or_insert(index);
+            twins.push((&route.path, index));
         }
     }
+    sort_by(&mut twins, Ord::cmp);
+    twins.dedup_by(|later, first| later.0 == first.0);
     if order == RouteOrder::MostSpecific {
         let key = |pattern: &RoutePattern| {
             let (kind, length) = match &pattern.path {
@@ -263,11 +264,12 @@ pub(super) fn ordered(
                 // As they are listed; those with the same expression together, where the first one stands.
                 PathPattern::Regex(_) => {
                     let route = routes.get(pattern.index.0);
-                    let twin = route.and_then(|route| twins.get(route.path.as_str()));
-                    (
-                        1,
-                        usize::MAX.saturating_sub(twin.copied().unwrap_or(pattern.index.0)),
-                    )
+                    let twin = route.and_then(|route| {
+                        let place = twins.binary_search_by(|(path, _)| (*path).cmp(&route.path));
+                        twins.get(place.ok()?)
+                    });
+                    let first = twin.map_or(pattern.index.0, |(_, index)| *index);
+                    (1, usize::MAX.saturating_sub(first))
                 }
                 // Of two with the same bytes, the one that ends with a segment is for less.
                 PathPattern::Below(path) => (2, path.len().saturating_mul(2).saturating_add(1)),
@@ -300,6 +302,7 @@ fn text_for_regex(below: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
     use crate::request::Request;
+    use crate::sorted::SortedMap;
     use proptest::prelude::*;
 
     fn route((path, path_kind, method): (String, PathKind, Option<&'static str>)) -> Route {
@@ -395,7 +398,7 @@ mod tests {
                     method: b"GET",
                     query: b"",
                     request: &request,
-                    conditions: BTreeMap::new(),
+                    conditions: SortedMap::new(),
                 };
                 routes.find(AppIndex(0), &below, &mut sought)
             };

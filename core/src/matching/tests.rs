@@ -767,7 +767,7 @@ fn conditions_are_looked_at_once_for_all_readings_of_a_path() {
         method: b"GET",
         query: b"v=1",
         request: &request,
-        conditions: BTreeMap::new(),
+        conditions: SortedMap::new(),
     };
     assert_eq!(
         routes[0].belongs(AppIndex(0), b"/y", &mut sought),

@@ -11,7 +11,6 @@
 mod register;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -24,6 +23,7 @@ use crate::jose::Sha256Digest;
 use crate::json;
 use crate::read::{Read, read_object};
 use crate::shared::{ANY_NUMBER, NO_NUMBER, Process, StoreError};
+use crate::sorted::SortedMap;
 use crate::time::{Millis, Timestamp};
 
 /// How many bells one record has. An engine that loses its place to another one looks again when its own time comes.
@@ -241,7 +241,7 @@ impl Record {
 pub(super) struct Commons {
     process: Option<Box<dyn Process>>,
     /// The records of sources that cannot be shared.
-    own: BTreeMap<Topic, Record>,
+    own: SortedMap<Topic, Box<Record>>,
     /// What tells this engine from the others.
     member: u64,
     /// When this engine wrote its sources in last.
@@ -255,7 +255,7 @@ impl Commons {
     pub(super) const fn alone() -> Self {
         Self {
             process: None,
-            own: BTreeMap::new(),
+            own: SortedMap::new(),
             member: 0,
             registered: None,
             bell: None,
@@ -266,7 +266,7 @@ impl Commons {
     pub(super) const fn of(process: Box<dyn Process>, member: u64) -> Self {
         Self {
             process: Some(process),
-            own: BTreeMap::new(),
+            own: SortedMap::new(),
             member,
             registered: None,
             bell: None,
@@ -294,7 +294,10 @@ impl Commons {
     pub(super) fn read(&mut self, topic: Topic) -> Record {
         match self.try_read(topic) {
             Ok((record, _)) => record,
-            Err(StoreError) => self.own.get(&topic).cloned().unwrap_or_default(),
+            Err(StoreError) => self
+                .own
+                .get(&topic)
+                .map_or_else(Record::default, |own| (**own).clone()),
         }
     }
 
@@ -319,7 +322,13 @@ impl Commons {
     ) -> T {
         match self.try_update(topic, &mut change) {
             Ok(outcome) => outcome,
-            Err(StoreError) => change(self.own.entry(topic).or_default()).0,
+            Err(StoreError) => {
+                if self.own.get(&topic).is_none() {
+                    self.own.insert(topic, Box::default());
+                }
+                let mut nobodys = Record::default();
+                change(self.own.get_mut(&topic).map_or(&mut nobodys, |own| own)).0
+            }
         }
     }
 
