@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::{Algorithm, KeyError, KeyType, base64url, der, offload, signature};
 use crate::json::{self, Value};
 use crate::sort::sort_and_dedup;
+use crate::sort::sort_by;
 
 /// The shortest RSA modulus in bits (RFC 7518 §3.3).
 pub(super) const MIN_RSA_BITS: usize = 2048;
@@ -210,16 +211,12 @@ impl Jwk {
     }
 
     fn write_one(&self, out: &mut String, alg: Option<Algorithm>) -> fmt::Result {
+        let mut members = self.material.members();
+        members.extend(alg.map(|alg| ("alg", alg.name().to_owned())));
+        members.extend(self.kid.clone().map(|kid| ("kid", kid)));
+        sort_by(&mut members, |one, other| one.0.cmp(other.0));
         out.push('{');
-        if let Some(alg) = alg {
-            write_member(out, "alg", alg.name())?;
-            out.push(',');
-        }
-        if let Some(kid) = &self.kid {
-            write_member(out, "kid", kid)?;
-            out.push(',');
-        }
-        for (index, (name, value)) in self.material.members().iter().enumerate() {
+        for (index, (name, value)) in members.iter().enumerate() {
             if index > 0 {
                 out.push(',');
             }

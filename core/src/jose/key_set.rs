@@ -218,7 +218,8 @@ impl JwkSet {
     }
 
     /// The usable keys as a JSON Web Key Set without white space: public members only, except that a
-    /// symmetric key is its secret. The same keys give the same text.
+    /// symmetric key is its secret. The members of a key are in the order of their names, so that the same keys give the
+    /// same text.
     pub fn to_json(&self) -> String {
         let mut out = String::from("{\"keys\":[");
         for (index, key) in self.keys.iter().enumerate() {
