@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::json::{self, Value};
 use crate::read::read_word;
+use crate::sort::sort_by;
 
 /// The most entries that a list may have.
 pub const MAX_ENTRIES: usize = 1 << 21;
@@ -268,7 +269,9 @@ impl RevocationList {
             })
             .collect();
         // Of equal digests the latest time comes first, and only the first stays.
-        records.sort_unstable_by_key(|(digest, time)| (*digest, core::cmp::Reverse(*time)));
+        sort_by(&mut records, |one, other| {
+            (one.0, other.1).cmp(&(other.0, one.1))
+        });
         records.dedup_by_key(|(digest, _)| *digest);
         if records.len() > MAX_ENTRIES {
             return Err(RevocationError::TooMany {

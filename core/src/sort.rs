@@ -1,8 +1,8 @@
 //! Sorting in little code.
 //!
 //! The standard library's sorts are made for speed: 4 to 7 kilobytes for each type that is sorted, all of which a proxy
-//! compiles before it is ready. What is sorted here is sorted once for a configuration, or short. This is heap sort over
-//! places, compiled once for all types.
+//! compiles before it is ready. What is sorted here is sorted once for a configuration or a list, or short. This is merge
+//! sort over places, compiled once for all types.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -14,9 +14,7 @@ pub(crate) fn sort_by<T>(items: &mut Vec<T>, compare: impl Fn(&T, &T) -> Orderin
     }
     let order = places(items.len(), &|one, other| {
         let both = items.get(one).zip(items.get(other));
-        both.map_or(Ordering::Equal, |(one, other)| compare(one, other))
-            .then(one.cmp(&other))
-            .is_lt()
+        both.is_some_and(|(one, other)| compare(one, other).is_lt())
     });
     let mut taken: Vec<Option<T>> = items.drain(..).map(Some).collect();
     items.extend(
@@ -32,37 +30,44 @@ pub(crate) fn sort_and_dedup<T: Ord>(items: &mut Vec<T>) {
     items.dedup();
 }
 
-/// The places from 0 up to `count` in their order.
+/// The places from 0 up to `count` in their order: sorted runs are merged, two by two, until there is one.
 fn places(count: usize, is_before: &dyn Fn(usize, usize) -> bool) -> Vec<usize> {
-    let mut heap: Vec<usize> = (0..count).collect();
-    for root in (0..count / 2).rev() {
-        sift_down(&mut heap, root, is_before);
+    let mut sorted: Vec<usize> = (0..count).collect();
+    let mut merged = Vec::with_capacity(count);
+    let mut length = 1_usize;
+    while length < count {
+        let both = length.saturating_mul(2);
+        for runs in sorted.chunks(both) {
+            merge(runs, length, is_before, &mut merged);
+        }
+        core::mem::swap(&mut sorted, &mut merged);
+        merged.clear();
+        length = both;
     }
-    for end in (1..count).rev() {
-        heap.swap(0, end);
-        sift_down(heap.get_mut(..end).unwrap_or_default(), 0, is_before);
-    }
-    heap
+    sorted
 }
 
-/// Moves what stands at `root` down until nothing below it comes later.
-fn sift_down(heap: &mut [usize], mut root: usize, is_before: &dyn Fn(usize, usize) -> bool) {
-    loop {
-        let mut last = root;
-        let left = root.saturating_mul(2).saturating_add(1);
-        for child in [left, left.saturating_add(1)] {
-            if let (Some(known), Some(other)) = (heap.get(last), heap.get(child)) {
-                if is_before(*known, *other) {
-                    last = child;
-                }
-            }
+/// Adds to `merged`, in their order, the two sorted runs that `runs` is; the first is `length` long, if there are two.
+fn merge(
+    runs: &[usize],
+    length: usize,
+    is_before: &dyn Fn(usize, usize) -> bool,
+    merged: &mut Vec<usize>,
+) {
+    let (mut first, mut second) = runs.split_at_checked(length).unwrap_or((runs, &[]));
+    while let (Some((one, others)), Some((other, behind))) =
+        (first.split_first(), second.split_first())
+    {
+        if is_before(*other, *one) {
+            merged.push(*other);
+            second = behind;
+        } else {
+            merged.push(*one);
+            first = others;
         }
-        if last == root {
-            return;
-        }
-        heap.swap(root, last);
-        root = last;
     }
+    merged.extend_from_slice(first);
+    merged.extend_from_slice(second);
 }
 
 #[cfg(test)]
