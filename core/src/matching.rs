@@ -90,8 +90,8 @@ struct Sought<'r> {
     method: &'r [u8],
     query: &'r [u8],
     request: &'r Request<'r>,
-    /// What the conditions of routes said, by app and route. They do not depend on how the path is read, and a
-    /// request that can be read in many ways pays for a long query once.
+    /// What the conditions of routes said, by app and place in the order of its routes. They do not depend on how the
+    /// path is read, and a request that can be read in many ways pays for a long query once.
     conditions: SortedMap<(usize, usize), Option<bool>>,
 }
 

@@ -71,7 +71,7 @@ pub(crate) struct Plugin {
     root: u32,
     engine: Engine,
     /// The fetches under way, by the host's token.
-    fetches: SortedMap<u32, Fetch>,
+    fetches: SortedMap<u32, Box<Fetch>>,
     metrics: Metrics,
     /// What the host was asked for ticks.
     alarm: Alarm,
@@ -261,7 +261,7 @@ impl Plugin {
             let timeout = Duration::from_millis(fetch.timeout_ms);
             match host::http_call(&fetch.target.cluster, &headers, timeout) {
                 Ok(token) => {
-                    self.fetches.insert(token, fetch);
+                    self.fetches.insert(token, Box::new(fetch));
                 }
                 Err(_) => self
                     .engine

@@ -130,13 +130,10 @@ impl Sources {
 
     /// The sources that news are about, in their order.
     pub(super) fn about(&self, topic: &[u8]) -> Vec<SourceIndex> {
-        let topic = Topic::from_bytes(topic);
-        topic.map_or(&[][..], |topic| self.of(topic)).to_vec()
-    }
-
-    /// The sources that share this name, in their order.
-    pub(super) fn of(&self, topic: Topic) -> &[SourceIndex] {
-        self.topics.get(&topic).map_or(&[], Vec::as_slice)
+        Topic::from_bytes(topic)
+            .and_then(|topic| self.topics.get(&topic))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// When the first of them has something to do; `None` when there is none.

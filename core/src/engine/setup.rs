@@ -34,6 +34,7 @@ use crate::replay::LocalMemory;
 use crate::request::fold_header_name;
 use crate::revocation::{Entry, RevocationError, RevocationList};
 use crate::sort::{sort_and_dedup, sort_by};
+use crate::sorted::SortedMap;
 use crate::time::Timestamp;
 
 /// Why a configuration gives no engine.
@@ -193,7 +194,7 @@ pub(super) fn build(
     let mut sources = Sources {
         default_ttl_secs: default_ttl_secs(environment)?,
         now,
-        origins: Vec::new(),
+        origins: SortedMap::new(),
         list: super::schedule::Sources::default(),
     };
     let mut providers = Vec::with_capacity(config.providers.len());
@@ -281,7 +282,7 @@ fn default_ttl_secs(
 }
 
 /// What is fetched, and from where.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Origin {
     /// With the thumbprints of the keys that count.
     Keys(RemoteKeys, Vec<Sha256Digest>),
@@ -306,24 +307,23 @@ impl Origin {
 struct Sources {
     default_ttl_secs: Option<u64>,
     now: Timestamp,
-    /// Where each of `list` is from, in the same order.
-    origins: Vec<Origin>,
+    /// Where each of `list` is from.
+    origins: SortedMap<Box<Origin>, SourceIndex>,
     list: super::schedule::Sources,
 }
 
 impl Sources {
     /// The source of that; providers that need the same share it and its fetches.
     fn index_of(&mut self, origin: Origin) -> SourceIndex {
-        let purpose = origin.purpose();
-        let topic = purpose.topic();
-        let mut at_one_place = self.list.of(topic).iter();
-        if let Some(known) = at_one_place.find(|known| self.origins.get(known.0) == Some(&origin)) {
+        if let Some(known) = self.origins.get(&origin) {
             return *known;
         }
+        let purpose = origin.purpose();
+        let topic = purpose.topic();
         let holder = self.list.len() as u64;
         let source = Source::new(purpose, self.default_ttl_secs, holder, self.now);
         let index = self.list.push(source, topic);
-        self.origins.push(origin);
+        self.origins.insert(Box::new(origin), index);
         index
     }
 }

@@ -15,6 +15,8 @@ use crate::sort::sort_by;
 #[derive(Debug)]
 pub(super) struct RoutePattern {
     index: RouteIndex,
+    /// Its place in the order in which routes are asked.
+    place: usize,
     path: PathPattern,
     methods: Vec<String>,
     headers: Vec<ReadyCondition>,
@@ -50,6 +52,7 @@ impl RoutePattern {
         };
         Ok(Self {
             index: RouteIndex(index),
+            place: index,
             path: match route.path_kind {
                 PathKind::Exact => PathPattern::Exact(decoded(&route.path)),
                 PathKind::Below => PathPattern::Below(decoded(&route.path)),
@@ -78,7 +81,7 @@ impl RoutePattern {
         if path == Some(false) {
             return Belongs::No;
         }
-        let key = (app.0, self.index.0);
+        let key = (app.0, self.place);
         let conditions = match sought.conditions.get(&key) {
             _ if self.headers.is_empty() && self.query.is_empty() => Some(true),
             Some(known) => *known,
@@ -288,7 +291,10 @@ pub(super) fn ordered(
             .map(|pattern| (key(&pattern), pattern))
             .collect();
         sort_by(&mut keyed, |(one, _), (other, _)| one.cmp(other));
-        return Ok(keyed.into_iter().map(|(_, pattern)| pattern).collect());
+        let in_order = keyed.into_iter().enumerate();
+        return Ok(in_order
+            .map(|(place, (_, pattern))| RoutePattern { place, ..pattern })
+            .collect());
     }
     Ok(patterns)
 }

@@ -323,11 +323,10 @@ impl Commons {
         match self.try_update(topic, &mut change) {
             Ok(outcome) => outcome,
             Err(StoreError) => {
-                if self.own.get(&topic).is_none() {
-                    self.own.insert(topic, Box::default());
-                }
-                let mut nobodys = Record::default();
-                change(self.own.get_mut(&topic).map_or(&mut nobodys, |own| own)).0
+                let mut own = self.own.remove(&topic).unwrap_or_default();
+                let (outcome, _) = change(&mut own);
+                self.own.insert(topic, own);
+                outcome
             }
         }
     }
