@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::json::{self, Kind, Member, Number, Value};
+use crate::json::{self, Kind, Number, Value};
 
 /// A type that is read from a JSON value.
 pub(crate) trait Read: Sized {
@@ -43,11 +43,8 @@ impl ReadError {
     #[cold]
     #[inline(never)]
     pub(crate) fn unexpected(value: &Value<'_>, expected: &str) -> Self {
-        let message = format!("{}, where {expected} has to be", value.kind_name());
-        Self {
-            message,
-            offset: value.span.start,
-        }
+        let found = value.kind_name();
+        Self::new(value, &format_args!("{found}, where {expected} has to be"))
     }
 
     #[cold]
@@ -82,10 +79,10 @@ impl From<json::Error> for ReadError {
 
 /// The members of an object.
 #[derive(Clone, Copy)]
-pub(crate) struct Members<'v, 'a> {
-    object: &'v Value<'a>,
-    members: &'v [Member<'a>],
-}
+pub(crate) struct Members<'v, 'a>(
+    // INVARIANT: an object.
+    &'v Value<'a>,
+);
 
 impl<'v, 'a> Members<'v, 'a> {
     /// The members of an object that may have these.
@@ -101,27 +98,19 @@ impl<'v, 'a> Members<'v, 'a> {
             .iter()
             .find(|member| !known.contains(&member.name.as_ref()));
         match unknown {
-            None => Ok(Self {
-                object: value,
-                members,
-            }),
-            Some(Member {
-                name, name_span, ..
-            }) => Err(ReadError::unknown(name_span.start, "field", name, known)),
+            None => Ok(Self(value)),
+            Some(member) => {
+                let start = member.name_span.start;
+                Err(ReadError::unknown(start, "field", &member.name, known))
+            }
         }
     }
 
     #[inline(never)]
-    fn find(self, name: &str) -> Option<&'v Value<'a>> {
-        let mut members = self.members.iter();
-        let member = members.find(|member| member.name == name)?;
-        Some(&member.value)
-    }
-
-    #[inline(never)]
     fn get(self, name: &str) -> Result<&'v Value<'a>, ReadError> {
-        self.find(name)
-            .ok_or_else(|| ReadError::new(self.object, &format_args!("no field `{name}`")))
+        self.0
+            .member(name)
+            .ok_or_else(|| ReadError::new(self.0, &format_args!("no field `{name}`")))
     }
 
     /// A member that has to be there.
@@ -131,7 +120,7 @@ impl<'v, 'a> Members<'v, 'a> {
 
     /// A member, or `otherwise` where there is none.
     pub(crate) fn or<T: Read>(self, name: &str, otherwise: T) -> Result<T, ReadError> {
-        match self.find(name) {
+        match self.0.member(name) {
             Some(value) => T::read(value),
             None => Ok(otherwise),
         }
@@ -261,8 +250,16 @@ macro_rules! read_object {
     };
 }
 
-/// Reads a word as one of the variants of an enum.
+/// Reads a word as one of the variants of an enum; where there are no words, those that its `name` gives for its `ALL`.
 macro_rules! read_word {
+    ($type:ident) => {
+        impl $crate::read::Read for $type {
+            #[inline(never)]
+            fn read(value: &$crate::json::Value<'_>) -> Result<Self, $crate::read::ReadError> {
+                $crate::read::word(value, &Self::ALL.map(Self::name), &Self::ALL)
+            }
+        }
+    };
     ($type:ident { $($word:literal => $variant:ident),* $(,)? }) => {
         impl $crate::read::Read for $type {
             #[inline(never)]

@@ -60,7 +60,7 @@ pub enum RevokedBy {
     Kid,
 }
 
-read_word!(RevokedBy { "jti" => Jti, "sub" => Sub, "kid" => Kid });
+read_word!(RevokedBy);
 
 impl RevokedBy {
     /// All of them.

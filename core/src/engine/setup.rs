@@ -432,7 +432,6 @@ fn read_fixed(
 ) -> Result<JwkSet, SetupError> {
     match keys {
         FixedKeys::Jwks(jwks) => {
-            // What cannot be written cannot be read either.
             let keys = JwkSet::parse(jwks.as_str().as_bytes(), KeyOrigin::Local);
             let keys = keys.map_err(|error| SetupError::Keys {
                 provider: provider.name.clone(),

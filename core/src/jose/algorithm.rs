@@ -3,8 +3,7 @@
 use core::fmt;
 use serde::Serialize;
 
-use crate::json::Value;
-use crate::read::{self, Read, ReadError};
+use crate::read::read_word;
 
 /// A JWS algorithm, by its registered name. `none` is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -107,11 +106,7 @@ impl Algorithm {
     }
 }
 
-impl Read for Algorithm {
-    fn read(value: &Value<'_>) -> Result<Self, ReadError> {
-        read::word(value, &Self::ALL.map(Self::name), &Self::ALL)
-    }
-}
+read_word!(Algorithm);
 
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,8 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{Algorithm, KeyError, KeyType, base64url, der, offload, signature};
 use crate::json::{self, Value};
-use crate::sort::sort_and_dedup;
-use crate::sort::sort_by;
+use crate::sort::{sort_and_dedup, sort_by};
 
 /// The shortest RSA modulus in bits (RFC 7518 §3.3).
 pub(super) const MIN_RSA_BITS: usize = 2048;

@@ -52,12 +52,7 @@ pub enum Substitution {
     ReturnTo,
 }
 
-read_word!(
-    Substitution {
-        "reason" => Reason, "status" => Status, "message" => Message, "app" => App,
-        "return_to" => ReturnTo,
-    }
-);
+read_word!(Substitution);
 
 impl Substitution {
     /// All that there is.
