@@ -8,6 +8,7 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
+    calls,
     console::Console,
     digest,
     toolchain::{Target, Toolchain, ToolchainChoice},
@@ -47,6 +48,8 @@ pub(crate) fn build(
     let folder = compile(workspace, choice, &["--lib"], console)?;
     let built = folder.join("nexus_filter.wasm");
     let module = fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
+    let module = calls::through_table(&module)
+        .with_context(|| format!("cannot rewrite the calls of `{}`", built.display()))?;
     wasm_module::check(&module)?;
     let path = module_path(workspace);
     digest::write_if_changed(&path, &module)?;

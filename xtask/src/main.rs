@@ -7,6 +7,7 @@
 mod architecture;
 mod artifacts;
 mod bench;
+mod calls;
 mod check;
 mod console;
 mod demo;

@@ -112,7 +112,7 @@ pub(crate) fn check(module: &[u8]) -> anyhow::Result<()> {
         return Err(Failure::new(format!(
             "the filter has a function that is too large: {largest} bytes, the limit is {LARGEST_FUNCTION}"
         ))
-        .hint("`cargo build --package nexus-filter --profile filter --target wasm32-wasip1 --config profile.filter.strip=false` keeps the names of functions in the module; keep parts of that one out by `#[inline(never)]`")
+        .hint("`cargo build --package nexus-filter --profile filter --target wasm32-wasip1` keeps the names of functions in the module; keep parts of that one out by `#[inline(never)]`")
         .into());
     }
     let (imports, exports) = links(module)?;
