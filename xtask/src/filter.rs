@@ -17,12 +17,16 @@ use crate::{
 };
 
 /// For a smaller module, which the proxy compiles in less time.
-const FLAGS: [&str; 3] = [
+const FLAGS: [&str; 5] = [
     // Copying is an instruction. Compilers before Rust 1.87 would call a C library, which the filter does without.
     "-Ctarget-feature=+bulk-memory",
     // LLVM's loop strength reduction computes addresses that loads and stores of WebAssembly would have as an offset for
     // nothing. Without it a check of an RSA signature takes 8 % less, too.
     "-Cllvm-args=-disable-lsr",
+    // A third of the code that LLVM puts in the place of calls otherwise, and no loops written out four times. A request takes
+    // a tenth less time in the module than with `opt-level` "s", which is as long to compile.
+    "-Cllvm-args=-inline-threshold=80",
+    "-Cllvm-args=-unroll-runtime=false",
     // The linker leaves five bytes for each number that it fills in, most of which fit two. 5 % of the module.
     "-Clink-arg=--compress-relocations",
 ];

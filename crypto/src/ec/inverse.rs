@@ -113,6 +113,7 @@ impl<const LENGTH: usize> Modulus<LENGTH> {
 
 impl Steps {
     /// Finds what the next 29 steps do, for which the lowest limbs of f and g suffice. `eta` is what the paper calls -δ.
+    #[inline(always)]
     fn take(mut eta: i32, f: i64, g: i64) -> (i32, Self) {
         let (mut u, mut v, mut q, mut r) = (1_i32, 0_i32, 0_i32, 1_i32);
         let (mut f, mut g) = (f as i32, g as i32);
@@ -177,6 +178,7 @@ fn add<const LENGTH: usize>(a: &Limbs<LENGTH>, b: &Limbs<LENGTH>) -> Limbs<LENGT
 }
 
 /// Moves what is above the bits of each limb into the next one.
+#[inline(always)]
 fn carried<const LENGTH: usize>(mut limbs: Limbs<LENGTH>) -> Limbs<LENGTH> {
     for index in 1..LENGTH {
         limbs[index] += limbs[index - 1] >> BITS;

@@ -64,6 +64,7 @@ impl Words {
     }
 
     /// The sum modulo 2^256, and whether it was larger.
+    #[inline]
     pub(super) fn plus(&self, other: &Self) -> (Self, bool) {
         let mut sum = self.0;
         let mut carry = false;
@@ -77,6 +78,7 @@ impl Words {
     }
 
     /// The difference modulo 2^256, and whether it was below zero.
+    #[inline]
     pub(super) fn minus(&self, other: &Self) -> (Self, bool) {
         let mut difference = self.0;
         let mut borrow = false;
@@ -112,6 +114,7 @@ impl Words {
     }
 
     /// The number of these limbs, none of them negative or longer. What would not fit 256 bits is left out.
+    #[inline]
     pub(super) fn from_limbs(limbs: &Limbs) -> Self {
         let mut words = [0; 8];
         let mut limbs = limbs.iter();

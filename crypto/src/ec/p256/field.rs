@@ -91,6 +91,7 @@ impl Element {
     }
 
     /// The same number, tight. For weights up to 32.
+    #[inline(always)]
     pub(super) fn carried(&self) -> Self {
         let [a0, a1, a2, a3, a4, a5, a6, a7, a8] = self.0;
         // 2^256 is 2^224 - 2^192 - 2^96 + 1.
