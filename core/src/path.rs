@@ -36,6 +36,8 @@ pub enum PathError {
     InvalidEscape,
     /// An escaped `/`, `\`, or control character: `%2F`, `%5C`, `%00` and their like.
     AmbiguousEscape,
+    /// More bytes for a character than UTF-8 has for it, as `%C0%AE` for a dot, which some services read as that (RFC 3629 §3).
+    OverlongCharacter,
     /// `.` or `..` with a parameter behind it (`/..;x/`), which some services read as a dot segment.
     DotSegmentWithParameter,
 }
@@ -50,6 +52,9 @@ impl fmt::Display for PathError {
             Self::InvalidEscape => "the path has a `%` without two hexadecimal digits",
             Self::AmbiguousEscape => {
                 "the path has an escaped slash, backslash or control character"
+            }
+            Self::OverlongCharacter => {
+                "the path has a character in more bytes than UTF-8 has for it"
             }
             Self::DotSegmentWithParameter => "the path has a dot segment with a parameter",
         })
@@ -114,7 +119,7 @@ fn is_plain(path: &[u8]) -> bool {
     let mut before = 0;
     path.iter().all(|byte| {
         let is_plain = match byte {
-            0..=b' ' | 0x7f | b'\\' | b'#' | b'%' | b';' => false,
+            0..=b' ' | 0x7f.. | b'\\' | b'#' | b'%' | b';' => false,
             b'/' | b'.' => before != b'/',
             _ => true,
         };
@@ -253,8 +258,9 @@ fn refuse_dots_with_parameters(decoded: &[u8]) -> Result<(), PathError> {
 fn decode_unreserved(path: &[u8]) -> Result<Vec<u8>, PathError> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut bytes = path.iter().copied();
+    let mut before = 0;
     while let Some(byte) = bytes.next() {
-        match byte {
+        let read = match byte {
             0..=b' ' | 0x7f => return Err(PathError::ControlCharacter),
             b'\\' => return Err(PathError::Backslash),
             b'#' => return Err(PathError::Fragment),
@@ -267,11 +273,27 @@ fn decode_unreserved(path: &[u8]) -> Result<Vec<u8>, PathError> {
                     0..=0x1f | 0x7f | b'/' | b'\\' => return Err(PathError::AmbiguousEscape),
                     _ => decoded.extend_from_slice(&[b'%', upper_hex(high), upper_hex(low)]),
                 }
+                code
             }
-            other => decoded.push(other),
+            other => {
+                decoded.push(other);
+                other
+            }
+        };
+        if is_overlong(before, read) {
+            return Err(PathError::OverlongCharacter);
         }
+        before = read;
     }
     Ok(decoded)
+}
+
+/// Whether a character that begins with these two bytes has a shorter form in UTF-8.
+const fn is_overlong(first: u8, second: u8) -> bool {
+    matches!(
+        (first, second),
+        (0xc0 | 0xc1, 0x80..=0xbf) | (0xe0, 0x80..=0x9f) | (0xf0, 0x80..=0x8f)
+    )
 }
 
 fn hex_digit(byte: Option<u8>) -> Result<u8, PathError> {
@@ -313,6 +335,11 @@ mod tests {
             ("/a/%2e%2e/b", "/b"),
             ("/%2561dmin", "/%2561dmin"),
             ("/caf%c3%a9", "/caf%C3%A9"),
+            // Latin 1, and characters of three and four bytes.
+            ("/caf%e9", "/caf%E9"),
+            ("/%c0x", "/%C0x"),
+            ("/%e0%a4%a8", "/%E0%A4%A8"),
+            ("/%f0%9f%98%80", "/%F0%9F%98%80"),
             ("/a%20b", "/a%20b"),
             ("/a;v=1/b", "/a;v=1/b"),
             ("/...", "/..."),
@@ -333,7 +360,7 @@ mod tests {
     #[test]
     fn what_can_be_read_in_two_ways_is_refused() {
         use PathError::*;
-        let cases: [(&[u8], PathError); 19] = [
+        let cases: [(&[u8], PathError); 26] = [
             (b"", NotAbsolute),
             (b"*", NotAbsolute),
             (b"http://example.com/", NotAbsolute),
@@ -350,6 +377,13 @@ mod tests {
             (b"/a#b", Fragment),
             (b"/a%", InvalidEscape),
             (b"/a%zz", InvalidEscape),
+            (b"/%c0%ae%c0%ae/a", OverlongCharacter),
+            (b"/%C1%9Ca", OverlongCharacter),
+            (b"/a%c0%af", OverlongCharacter),
+            (b"/%e0%80%ae", OverlongCharacter),
+            (b"/%f0%80%80%ae", OverlongCharacter),
+            (b"/\xc0\xae", OverlongCharacter),
+            (b"/%c0\xae", OverlongCharacter),
             (b"/..;/a", DotSegmentWithParameter),
             (b"/%2e;x/a", DotSegmentWithParameter),
             (b"/..%3bx/a", DotSegmentWithParameter),

@@ -11,7 +11,7 @@ use crate::scene::{Health, assert_passes, good_token, inline_provider, with_poli
 
 /// Ways of asking for `/app/admin` that look like something else: the open route `/app/public/*`, or
 /// `/open`, which belongs to no app and which Envoy sends elsewhere.
-const TRICKS: [(&str, &str); 57] = [
+const TRICKS: [(&str, &str); 59] = [
     ("/app/admin", "as it is"),
     ("/app/admin/", "with a slash"),
     (
@@ -29,6 +29,14 @@ const TRICKS: [(&str, &str); 57] = [
     ("/app/public/%2e%2e%2fadmin", "both escaped"),
     ("/app/public%2f..%2f..%2fadmin", "more of them"),
     ("/app/public/..%5cadmin", "an escaped backslash"),
+    (
+        "/app/public/%c0%ae%c0%ae/admin",
+        "dots in more bytes than they have",
+    ),
+    (
+        "/app/public/..%c0%afadmin",
+        "a slash in more bytes than it has",
+    ),
     ("/app/public\\..\\admin", "backslashes"),
     ("/app/public/..\\admin", "one of them"),
     ("/app/public/..;/admin", "a parameter behind dots"),
